@@ -1,0 +1,29 @@
+"""Which package may import which: the rule of docs/details.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs")
+ALLOWED = {
+    "agents": set(),
+    "cpc_aux": set(),
+    "envs": set(),
+    "analysis": set(),
+    "configs": {"agents", "cpc_aux", "envs"},
+}
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_package_imports_only_what_it_may(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            imported = {m.split(".")[0] for m in modules} & set(PACKAGES) - {package}
+            assert imported <= ALLOWED[package], f"{file.relative_to(ROOT)} imports {imported}"
