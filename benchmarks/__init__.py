@@ -1,0 +1,1 @@
+"""Measurements: fidelity to the real levels, and speed."""

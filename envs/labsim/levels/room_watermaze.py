@@ -1,0 +1,240 @@
+"""room_watermaze: find a hidden platform, stand on it for five rewards, be put elsewhere, repeat.
+
+Rules of DeepMind Lab's `rooms_watermaze` (commit b1db91a, `navigate_watermaze_factory.lua` and
+`em_watermaze.map`). The platform's place is drawn once an episode; after each visit the map is
+loaded again and the player starts from a random spawn point. An episode lasts 120 s.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.collision import CLEARANCE, Solids, wall_planes
+from envs.labsim.levels.room_watermaze_platform import (
+    PLATFORM,
+    UNTOUCHED,
+    draw,
+    hide,
+    server_frame,
+    touches,
+)
+from envs.labsim.levels.room_watermaze_scene import WATER_Z, build_scene
+from envs.labsim.physics import move, scratch, turn
+from envs.labsim.world import (
+    FEET,
+    FRAME_MS,
+    FRAMES_PER_SECOND,
+    FRAMES_PER_STEP,
+    PLAYER,
+    SERVER_FRAME_MS,
+    StepOut,
+    kernel,
+    random_seed,
+    uniform,
+)
+
+EPISODE_SECONDS = 120
+EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+
+# Distances of the 16 walls from the centre, at 0, 22.5, 45, 67.5 degrees, and so on. Fitted to
+# where recorded players slide along them: the map's planes run through whole-numbered points.
+# The panels on the walls are not solid; recorded players walk through them.
+WALL_DISTANCES = (760.0, 760.84, 759.43, 760.84)
+SPAWNS = np.array(
+    [
+        (-488.0, 488.0),
+        (-728.0, 0.0),
+        (-496.0, -496.0),
+        (0.0, -712.0),
+        (504.0, -504.0),
+        (712.0, 0.0),
+        (504.0, 504.0),
+        (0.0, 720.0),
+    ]
+)
+SPAWN_Z = 25.0  # inside the water: the first frame of movement lifts the player out
+STANDING_Z = WATER_Z + FEET + CLEARANCE  # of a player on the water
+PLATFORM_RADIUS = 580.0  # of the disc over which its centre is uniform
+
+# Engine time that server frames lag behind at a (re)load, from the timing of a recorded visit.
+SERVER_DEBT_MS = 13
+
+
+class RoomWatermaze:
+    """The rules of room_watermaze for a batch of environments."""
+
+    episode_steps = EPISODE_STEPS
+
+    def __init__(self, num_envs: int) -> None:
+        self.players = np.zeros(num_envs, PLAYER)
+        self.platforms = np.zeros(num_envs, PLATFORM)
+        self.scene = build_scene(num_envs)
+        self.solids = Solids(
+            walls=np.tile(_room_walls(), (num_envs, 1, 1)),
+            cells=np.zeros((num_envs, 1, 1), np.bool_),
+            grid=np.tile((-1000.0, -1000.0, 2000.0), (num_envs, 1)),
+        )
+
+    def seed(self, i: int, seed: int) -> None:
+        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
+        self.players["rng"][i] = random_seed(np.uint64(seed))
+
+    def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
+        """Begin an episode of environment i: a new platform, a random spawn point."""
+        _begin(self.players[i], self.platforms[i], length_steps * FRAMES_PER_STEP)
+        self._update_scene(i)
+
+    def step(
+        self,
+        actions: NDArray[np.int64],
+        out: StepOut,
+        start: int,
+        stop: int,
+        num_frames: int = FRAMES_PER_STEP,
+    ) -> None:
+        """Advance environments start .. stop - 1 by some frames, at most to their episodes' ends.
+
+        `actions` [B, 3]: look (pixels a frame), strafe and move, of raw DeepMind Lab actions.
+        """
+        _step_slice(
+            self.players,
+            self.platforms,
+            self.solids,
+            self.scene.platform,
+            actions,
+            out,
+            start,
+            stop,
+            num_frames,
+        )
+
+    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
+        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y).
+
+        A visit to the platform goes on if he still touches it; otherwise the platform goes down.
+        """
+        player = self.players[i]
+        player["x"], player["y"], player["yaw"] = pose[0], pose[1], pose[2] % 360.0
+        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+        if not touches(player, self.platforms[i]):
+            self.place_target(i, self.target(i))
+        if self.platforms["touched_ms"][i] == UNTOUCHED:
+            player["z"] = STANDING_Z
+
+    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
+        """Put a hidden, untouched platform at target (x, y)."""
+        self.platforms["x"][i], self.platforms["y"][i] = target
+        hide(self.players[i], self.platforms[i])
+        self._update_scene(i)
+
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length."""
+        player = self.players[i]
+        player["frame"], player["trial_start"] = 0, 0
+        player["last_frame"] = EPISODE_STEPS * FRAMES_PER_STEP
+
+    def target(self, i: int) -> NDArray[np.float64]:
+        """Centre of the platform of environment i, [2]."""
+        return np.array([self.platforms["x"][i], self.platforms["y"][i]])
+
+    def is_open(self, x: float, y: float) -> bool:
+        """Whether a player may stand at (x, y)."""
+        walls = self.solids.walls[0]
+        return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
+
+    def state(self) -> dict[str, NDArray]:
+        """Every array that changes while the level runs, by name."""
+        own = {f"player.{name}": self.players[name] for name in PLAYER.names or ()}
+        own |= {f"platform.{name}": self.platforms[name] for name in PLATFORM.names or ()}
+        return own | {"scene.platform": self.scene.platform}
+
+    def _update_scene(self, i: int) -> None:
+        draw(self.platforms[i], self.scene.platform, i)
+
+
+def _room_walls() -> NDArray[np.float64]:
+    """Planes of the 16-gon's walls, [16, 5]; see `wall_planes`."""
+    angles = np.radians(22.5 * np.arange(16))
+    normals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    distances = np.tile(WALL_DISTANCES, 4)
+    corners = [
+        np.linalg.solve(normals[[k - 1, k]], distances[[k - 1, k]]) for k in range(16)
+    ]  # corner k is where walls k - 1 and k meet
+    # Seen from the centre, the corner with the larger bearing is on the left.
+    return wall_planes([(*corners[(k + 1) % 16], *corners[k]) for k in range(16)])
+
+
+@kernel
+def _begin(player, platform, length_frames):  # type: ignore[no-untyped-def]
+    """Draw the platform's place, uniform over a disc, and spawn the player."""
+    angle = 2.0 * np.pi * uniform(player)
+    radius = PLATFORM_RADIUS * np.sqrt(uniform(player))
+    platform.x = radius * np.cos(angle)
+    platform.y = radius * np.sin(angle)
+    platform.unpaid = 0.0
+    player.frame = 0
+    player.last_frame = length_frames
+    _load_map(player, platform)
+    player.z = STANDING_Z  # the real level has run for a moment before the first observation
+
+
+@kernel
+def _load_map(player, platform):  # type: ignore[no-untyped-def]
+    """(Re)load: the platform goes down, clocks restart, the player spawns with a random heading."""
+    spawn = int(uniform(player) * len(SPAWNS))
+    player.x, player.y, player.z = SPAWNS[spawn, 0], SPAWNS[spawn, 1], SPAWN_Z
+    player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
+    player.yaw = 360.0 * uniform(player)
+    player.engine_ms = 0
+    player.server_ms = 0
+    player.server_debt = SERVER_DEBT_MS
+    player.trial_start = player.frame
+    hide(player, platform)
+
+
+@kernel
+def _step_slice(  # type: ignore[no-untyped-def]
+    players, platforms, solids, drawn, actions, out, start, stop, num_frames
+):
+    """Advance some environments by `num_frames` frames."""
+    planes = scratch()
+    for i in range(start, stop):
+        player, platform = players[i], platforms[i]
+        reward, success = 0.0, np.nan
+        for _ in range(num_frames):
+            if player.frame == player.last_frame:
+                break
+            paid = platform.unpaid  # rewards arrive one frame late
+            platform.unpaid = 0.0
+            if _run_engine(player, platform):
+                turn(player, actions[i, 0])
+                move(player, solids, i, actions[i, 2], actions[i, 1], planes)
+                if platform.touched_ms == UNTOUCHED and touches(player, platform):
+                    platform.touched_ms = player.server_ms
+            if player.frame == player.last_frame:
+                # One more engine frame collects what the last one earned.
+                paid += platform.unpaid
+                platform.unpaid = 0.0
+            if paid > 0.0 and platform.payments == 1:
+                success = (player.frame - player.trial_start) / FRAMES_PER_SECOND
+            reward += paid
+        out.reward[i] = reward
+        out.truncated[i] = player.frame == player.last_frame
+        out.success_seconds[i] = success
+        draw(platform, drawn, i)
+
+
+@kernel
+def _run_engine(player, platform):  # type: ignore[no-untyped-def]
+    """Advance the clocks by one frame; False if loading the map took all of it."""
+    player.frame += 1
+    if platform.reloading:
+        _load_map(player, platform)
+        return False
+    player.engine_ms += FRAME_MS
+    player.server_debt += FRAME_MS
+    if player.server_debt >= SERVER_FRAME_MS:
+        player.server_debt -= SERVER_FRAME_MS
+        player.server_ms += SERVER_FRAME_MS
+        if platform.touched_ms != UNTOUCHED:
+            server_frame(player, platform)
+    return True

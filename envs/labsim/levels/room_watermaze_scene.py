@@ -1,0 +1,99 @@
+"""What room_watermaze looks like: a 16-gon room, water on the floor, eight framed landmarks.
+
+Geometry and shaders: DeepMind Lab, commit b1db91a (`em_watermaze.map`, `lab_games.shader`). What
+those do not tell (where textures begin, how bright surfaces are lit) was fitted to recorded frames.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.levels.room_watermaze_pictures import LANDMARKS, PANEL_WIDTH, PANEL_Z, pictures
+from envs.labsim.scene import NONE, NOWHERE, Scene
+from envs.labsim.textures import pack_textures
+
+# Corners of the walls in the first quadrant. The map's are whole numbers: faces towards 0, 45,
+# 90 .. degrees are 308 units wide and the others 297.
+CORNERS = ((760.0, 154.0), (646.0, 428.0), (428.0, 646.0), (154.0, 760.0))
+WALL_HEIGHT = 192.0
+WATER_Z = 16.0
+WALL_U = (-0.375, 1.375)  # texture columns at the left and right end of each face
+WALL_V = (-0.027, 0.960)  # texture rows at the top and at the foot
+FLOOR_TILE = 194.56  # units: 1024 pixels of 0.19 units
+WATER_TILE = 300.0
+PANEL_DEPTH = 6.8  # how far a panel's picture stands out from the wall
+CEILING_RGB = (150, 224, 255)
+
+WALL, FLOOR, FRAME, PANEL = 0, 1, 2, 3  # texture ids, in the order of `pictures`
+WATER = PANEL + len(LANDMARKS)
+
+
+def _wall_faces() -> NDArray[np.float64]:
+    quarters = [np.array(CORNERS)]
+    for _ in range(3):
+        quarters.append(quarters[-1] @ np.array([[0.0, 1.0], [-1.0, 0.0]]))  # (x, y) -> (-y, x)
+    corners = np.concatenate(quarters)
+    return np.stack([corners, np.roll(corners, 1, axis=0)], axis=1)
+
+
+# Ends of the 16 walls seen from inside, [16, left or right, 2]; face k looks to 22.5 * k degrees.
+WALL_FACES = _wall_faces()
+
+
+def build_scene(num_envs: int) -> Scene:
+    """The scene of num_envs equal rooms; only `platform` changes while the level runs."""
+    textures = pack_textures(pictures())
+    walls, panels = _walls(), _panels()
+    wall_textures = np.full(len(walls), WALL)
+    panel_textures = np.stack([PANEL + np.arange(8), np.full(8, FRAME), np.full(8, FRAME)], axis=1)
+
+    def repeat(value: object, dtype: type) -> NDArray[Any]:
+        array: NDArray[Any] = np.asarray(value, dtype)
+        return np.broadcast_to(array, (num_envs, *array.shape)).copy()
+
+    return Scene(
+        texels=textures.texels,
+        mips=textures.mips,
+        grid=repeat((-1000.0, -1000.0, 2000.0), np.float32),
+        solid=repeat([[False]], np.bool_),
+        wall_texture=repeat([[NONE]], np.int32),
+        wall_z=repeat((0.0, WALL_HEIGHT), np.float32),
+        floor_texture=repeat([[FLOOR]], np.int32),
+        floor_z=repeat(0.0, np.float32),
+        floor_tile=repeat(FLOOR_TILE, np.float32),
+        segments=repeat(np.concatenate([walls, panels]), np.float32),
+        segment_texture=repeat(np.append(wall_textures, panel_textures), np.int32),
+        background=repeat(CEILING_RGB, np.uint8),
+        sky_texture=repeat(NONE, np.int32),
+        water_texture=repeat(WATER, np.int32),
+        water_z=repeat(WATER_Z, np.float32),
+        water_tile=repeat(WATER_TILE, np.float32),
+        platform=repeat((0.0, 0.0, NOWHERE), np.float32),
+    )
+
+
+def _walls() -> NDArray[np.float64]:
+    """The walls as segments: [16, 10]."""
+    ends = WALL_FACES.reshape(16, 4)
+    return np.hstack([ends, np.tile([0.0, WALL_HEIGHT, *WALL_U, *WALL_V], (16, 1))])
+
+
+def _panels() -> NDArray[np.float64]:
+    """Eight panels on every other wall: picture, left and right side of the frame: [24, 10]."""
+    rows = []
+    for left, right in WALL_FACES[::2]:
+        middle = 0.5 * (left + right)
+        along = (right - left) / np.linalg.norm(right - left)
+        inward = -middle / np.linalg.norm(middle)
+
+        def point(side: float, depth: float) -> NDArray[np.float64]:
+            return middle + side * PANEL_WIDTH / 2 * along + depth * inward  # noqa: B023
+
+        for start, end in (
+            (point(-1, PANEL_DEPTH), point(1, PANEL_DEPTH)),
+            (point(-1, 0), point(-1, PANEL_DEPTH)),
+            (point(1, PANEL_DEPTH), point(1, 0)),
+        ):
+            rows.append([*start, *end, *PANEL_Z, 0.0, 1.0, 0.0, 1.0])
+    return np.array(rows)

@@ -1,0 +1,60 @@
+"""What the raycaster needs to know about a batch of worlds: static geometry and what can change.
+
+Every level describes itself in the same terms:
+
+- a grid of cells: solid cells are walls (text mazes), open cells have a floor or none;
+- free upright rectangles, the segments: round walls, landmarks, doors, pictures. They are seen
+  from one side only (where point 0 is on the left), so a box takes four of them; a texture with
+  holes makes a fence; a sprite is a segment that is turned towards the camera;
+- a background behind everything: one colour above the horizon, or a sky box all around;
+- a sheet of water above the floor, and one octagonal platform that can rise.
+
+World units are DeepMind Lab's: 32 units are one metre, z is up, yaw is counter-clockwise from +x.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Columns of `Scene.segments`.
+X0, Y0, X1, Y1, Z0, Z1, U0, U1, V_TOP, V_BOTTOM = range(10)
+
+NONE = -1  # a texture id: nothing there
+NOWHERE = -1.0e9  # a height: hidden
+PLATFORM_APOTHEM = 64.0  # the octagon is 128 units across flats (em_watermaze.map)
+PLATFORM_GREY = 77
+WATER_SWAY = 0.05  # tiles: the sheet of water moves in a small circle ..
+WATER_PERIOD_MS = 8333  # .. at 0.12 Hz, about what DeepMind Lab's caustics do (dm_lab.shader)
+
+
+class Scene(NamedTuple):
+    """A batch of B worlds as the camera sees them; small arrays, one copy per environment.
+
+    Texture coordinates count whole textures: 0 to 1 is one tile, larger numbers repeat it.
+    """
+
+    texels: NDArray[np.uint32]  # [N] packed textures, shared by the batch: see TexturePack
+    mips: NDArray[np.int32]  # [num_textures, 1 + MAX_LEVELS]
+
+    grid: NDArray[np.float32]  # [B, 3] world x, y of the corner of cell [0, 0]; size of a cell
+    solid: NDArray[np.bool_]  # [B, rows, columns] rows run along +y, columns along +x
+    wall_texture: NDArray[np.int32]  # [B, rows, columns] of walls seen from that open cell, or NONE
+    wall_z: NDArray[np.float32]  # [B, 2] foot and top of the grid's walls
+    # [B, rows, columns] NONE: a pit. All floor textures of a scene have the same size. A grid of
+    # one cell means that this floor is everywhere.
+    floor_texture: NDArray[np.int32]
+    floor_tile: NDArray[np.float32]  # [B] units per floor texture, counted from the world's origin
+    floor_z: NDArray[np.float32]  # [B]
+
+    segments: NDArray[np.float32]  # [B, S, 10] x0 y0 x1 y1 z0 z1 u0 u1 v_top v_bottom; z0 < z1
+    segment_texture: NDArray[np.int32]  # [B, S] NONE: absent
+
+    background: NDArray[np.uint8]  # [B, 3] colour above the horizon where nothing else is seen
+    sky_texture: NDArray[np.int32]  # [B] first of 4 pictures (E, N, W, S sides of a box), or NONE
+
+    water_texture: NDArray[np.int32]  # [B] grey that is added to what lies under water, or NONE
+    water_tile: NDArray[np.float32]  # [B] units per water texture
+    water_z: NDArray[np.float32]  # [B]
+
+    platform: NDArray[np.float32]  # [B, 3] centre x, y and top z; below the floor it is hidden

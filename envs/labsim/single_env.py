@@ -1,0 +1,65 @@
+"""One labsim environment behind Gymnasium's interface for single environments."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
+
+
+class LabsimEnv(gymnasium.Env):
+    """A batch of one: the same episodes as environment 0 of a `LabsimVectorEnv`.
+
+    `reset` knows the options of `LabsimVectorEnv.reset`; infos hold "pose": x, y, z, pitch and
+    yaw of the player in DeepMind Lab's units.
+    """
+
+    metadata = {  # noqa: RUF012 - as Gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": STEPS_PER_SECOND,
+    }
+
+    def __init__(self, level: str, render_mode: str | None = None) -> None:
+        self._batch = LabsimVectorEnv(level, 1, render_mode=render_mode)
+        self.observation_space = self._batch.single_observation_space
+        self.action_space = self._batch.single_action_space
+        self.render_mode = render_mode
+        self._next: tuple[NDArray[np.uint8], NDArray[np.float64]] | None = None
+        self._frame = np.zeros(self.observation_space.shape or (), np.uint8)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode; see `LabsimVectorEnv.reset` for seeds and options."""
+        super().reset(seed=seed)
+        if self._next is not None and seed is None and not options:
+            # The batch has begun this episode already, when the last one ended.
+            obs, pose = self._next
+        else:
+            batch_obs, info = self._batch.reset(seed=seed, options=options)
+            obs, pose = batch_obs[0], info["pose"][0]
+        self._next = None
+        self._frame = obs
+        return obs, {"pose": pose}
+
+    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Take one agent step of four frames; raise ValueError if the episode has ended."""
+        if self._next is not None:
+            raise ValueError("the episode has ended: call reset() before step()")
+        batch_obs, reward, terminated, truncated, info = self._batch.step(np.array([action]))
+        obs, pose = batch_obs[0], info["pose"][0]
+        if truncated[0]:
+            self._next = obs, pose
+            obs, pose = info["final_obs"][0], info["final_info"]["pose"][0]
+        self._frame = obs
+        return obs, float(reward[0]), bool(terminated[0]), bool(truncated[0]), {"pose": pose}
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Give the latest observation, or None without a render mode."""
+        return None if self.render_mode is None else self._frame.copy()
+
+    def close(self) -> None:
+        """Free the batch."""
+        self._batch.close()

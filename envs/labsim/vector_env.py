@@ -1,0 +1,299 @@
+"""A batch of labsim environments: Gymnasium's vector interface, and one without copies.
+
+Episodes begin anew in the step in which they end (Gymnasium's SAME_STEP), so the observation a
+step returns always is the one to act on next.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
+from envs.config import canonical_level
+from envs.labsim.levels import LEVELS
+from envs.labsim.raycaster import render_slice
+from envs.labsim.top_down import draw_top_down
+from envs.labsim.world import StepOut, place_cameras, short_angle
+
+HEIGHT, WIDTH = 72, 96
+STEPS_PER_SECOND = 15
+
+
+class StepResult(NamedTuple):
+    """What one agent step gave, one entry per environment."""
+
+    reward: NDArray[np.float32]  # [B] the level's own, not clipped
+    terminated: NDArray[np.bool_]  # [B]
+    truncated: NDArray[np.bool_]  # [B] the level's clock ran out
+    # [B] nominal seconds from (re)spawn to success if a trial succeeded in this step, else NaN
+    success_seconds: NDArray[np.float32]
+    # [B, 72, 96, 3] the last observation where an episode ended; None unless it was asked for.
+    # The array is used again by the next step.
+    final_obs: NDArray[np.uint8] | None
+
+
+class LabsimVectorEnv(gymnasium.vector.VectorEnv):
+    """`num_envs` copies of a level, stepped by `num_threads` worker threads.
+
+    Every environment has its own random stream, so what happens does not depend on the number of
+    threads, nor on the other environments. Raises ValueError for an unknown level, or if
+    `num_envs` or `num_threads` is below 1.
+    """
+
+    single_observation_space: gymnasium.spaces.Box
+    single_action_space: gymnasium.spaces.Discrete
+    metadata = {  # noqa: RUF012 - as Gymnasium declares it
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": ["rgb_array"],
+        "render_fps": STEPS_PER_SECOND,
+    }
+
+    def __init__(
+        self,
+        level: str,
+        num_envs: int = 1,
+        *,
+        num_threads: int = 1,
+        stagger: bool = False,
+        keep_final_obs: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1 or num_threads < 1:
+            raise ValueError(
+                f"num_envs is {num_envs} and num_threads is {num_threads}: "
+                "at least 1 of each is needed"
+            )
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"unknown render_mode '{render_mode}': allowed are None, rgb_array")
+        self.level = LEVELS[canonical_level(level)](num_envs)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+        self.single_action_space = gymnasium.spaces.Discrete(len(IMPALA_ACTIONS))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._stagger = stagger
+        self._camera = np.zeros((num_envs, 4))
+        self._engine_ms = np.zeros(num_envs, np.int64)
+        self._obs = np.zeros((num_envs, HEIGHT, WIDTH, 3), np.uint8)
+        self._final_obs = np.zeros_like(self._obs) if keep_final_obs else None
+        self._final_pose = np.zeros((num_envs, 5))
+        self._begun = False
+        bounds = np.linspace(0, num_envs, min(num_threads, num_envs) + 1).astype(int)
+        self._slices = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+        # One slice needs no pool: the caller may have threads of its own.
+        self._pool = ThreadPoolExecutor(len(self._slices)) if len(self._slices) > 1 else None
+
+    # The interface that every backend offers to the learner.
+
+    def reset_into(self, seeds: Sequence[int], obs: NDArray[np.uint8]) -> None:
+        """Begin an episode in every environment, environment i with seeds[i].
+
+        obs: u8 [B, 72, 96, 3] receives the first observations. Raises ValueError if the number of
+        seeds is wrong or a seed is not in 0 .. 2^64 - 1.
+        """
+        if len(seeds) != self.num_envs or not all(0 <= seed < 2**64 for seed in seeds):
+            raise ValueError(
+                f"got the seeds {list(seeds)}; needed are {self.num_envs} in 0 .. 2^64 - 1"
+            )
+        for i, seed in enumerate(seeds):
+            self.level.seed(i, seed)
+            length = self.level.episode_steps
+            if self._stagger:
+                length = int(np.random.default_rng(seed).integers(1, length + 1))
+            self.level.begin(i, length)
+        self._begun = True
+        self.render_into(obs)
+
+    def step_into(self, actions: NDArray[np.int64], obs: NDArray[np.uint8]) -> StepResult:
+        """Advance every environment by one agent step of four frames.
+
+        actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3] receives the observations after the step;
+        where an episode ended, that is the first one of the next.
+        """
+        out = StepOut(
+            reward=np.empty(self.num_envs, np.float32),
+            truncated=np.empty(self.num_envs, np.bool_),
+            success_seconds=np.empty(self.num_envs, np.float32),
+        )
+        raw = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE)][actions]
+
+        def work(bounds: tuple[int, int]) -> None:
+            start, stop = bounds
+            self.level.step(raw, out, start, stop)
+            for i in (start + np.flatnonzero(out.truncated[start:stop])).tolist():
+                self._final_pose[i] = self._pose(slice(i, i + 1))[0]
+                if self._final_obs is not None:
+                    self._render(self._final_obs, i, i + 1)
+                self.level.begin(i)
+            self._render(obs, start, stop)
+
+        self._for_slices(work)
+        return StepResult(
+            out.reward,
+            np.zeros(self.num_envs, np.bool_),
+            out.truncated,
+            out.success_seconds,
+            self._final_obs,
+        )
+
+    def render_into(self, obs: NDArray[np.uint8]) -> None:
+        """Draw what every player sees now into obs, u8 [B, 72, 96, 3]."""
+        self._for_slices(lambda bounds: self._render(obs, *bounds))
+
+    def get_state(self) -> dict[str, NDArray]:
+        """Copy everything that a later `set_state` needs to go on exactly from here."""
+        return {name: array.copy() for name, array in self.level.state().items()}
+
+    def set_state(self, state: dict[str, NDArray]) -> None:
+        """Go on from a state of `get_state`; raise ValueError if it belongs to other environments.
+
+        Observations are not part of a state: `render_into` draws them again.
+        """
+        own = self.level.state()
+        shapes = {name: array.shape for name, array in own.items()}
+        if shapes != {name: np.shape(array) for name, array in state.items()}:
+            raise ValueError(f"this is not a state of {self.num_envs} environments of this level")
+        for name, array in own.items():
+            array[...] = state[name]
+        self._begun = True
+
+    def get_top_down(self, i: int) -> NDArray[np.uint8]:
+        """Draw environment i from above with its player and target, u8 [144, 144, 3]."""
+        return draw_top_down(self.level.scene, self.level.target(i), self._pose()[i], i)
+
+    # Gymnasium's interface.
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode in every environment; environment i has the seed `seed + i`.
+
+        Without a seed, each goes on with its own random stream. `options` places players and
+        platforms, for all environments alike or (with a leading axis B) for each:
+        "pose" (x, y, yaw in degrees), "velocity" (forward, left; units per engine second, as
+        DeepMind Lab reports them; 0 if not given) and "target" (x, y).
+        Options without a seed place within the running engine: only the episode's clock starts
+        anew, targets stay where they are unless given, and a visit to a platform goes on if its
+        target is not given and the player still touches it. Raises ValueError for unknown or
+        malformed options and for poses inside walls.
+        """
+        place = _read_options(options, self.num_envs)
+        if seed is not None or not self._begun:
+            self.reset_into(self._seeds(seed), self._obs)
+        elif not place:
+            for i in range(self.num_envs):
+                self.level.begin(i)
+        for i in range(self.num_envs if place else 0):
+            self._place(i, place)
+        self.render_into(self._obs)
+        return self._obs.copy(), self._info()
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray, NDArray, NDArray, dict[str, Any]]:
+        """Advance all environments by one agent step; actions [B] in 0..8."""
+        actions = np.asarray(actions)
+        if (
+            actions.shape != (self.num_envs,)
+            or not np.issubdtype(actions.dtype, np.integer)
+            or actions.min() < 0
+            or actions.max() >= len(IMPALA_ACTIONS)
+        ):
+            raise ValueError(
+                f"got the actions {actions}; needed are {self.num_envs} whole numbers in 0..8"
+            )
+        result = self.step_into(actions.astype(np.int64), self._obs)
+        info = self._info()
+        ended = result.truncated
+        if ended.any():
+            if result.final_obs is not None:
+                info["final_obs"] = np.full(self.num_envs, None, object)
+                for i in np.flatnonzero(ended):
+                    info["final_obs"][i] = result.final_obs[i].copy()
+                info["_final_obs"] = ended.copy()
+            pose = np.where(ended[:, None], self._final_pose, 0.0)
+            info["final_info"] = {"pose": pose, "_pose": ended.copy()}
+            info["_final_info"] = ended.copy()
+        return self._obs.copy(), result.reward, result.terminated, ended, info
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Give each environment's latest observation, or None without a render mode."""
+        return None if self.render_mode is None else tuple(self._obs.copy())
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the worker threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _for_slices(self, work: Callable[[tuple[int, int]], None]) -> None:
+        if self._pool is None:
+            work(self._slices[0])
+        else:
+            list(self._pool.map(work, self._slices))
+
+    def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
+        level = self.level
+        place_cameras(level.players, self._camera, self._engine_ms, start, stop)
+        render_slice(level.scene, self._camera, self._engine_ms, obs, start, stop)
+
+    def _pose(self, which: slice = slice(None)) -> NDArray[np.float64]:
+        """Poses [B, 5]: x, y, z of the origin, pitch, yaw in [-180, 180)."""
+        players = self.level.players[which]
+        yaw = short_angle.py_func(players["yaw"])
+        yaw = np.where(yaw >= 180.0, yaw - 360.0, yaw)
+        pitch = np.zeros(len(yaw))
+        return np.column_stack([players["x"], players["y"], players["z"], pitch, yaw])
+
+    def _info(self) -> dict[str, Any]:
+        return {"pose": self._pose(), "_pose": np.ones(self.num_envs, np.bool_)}
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int]:
+        """Turn Gymnasium's forms of a seed into one number per environment."""
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + i for i in range(self.num_envs)]
+        seeds = [None] * self.num_envs if seed is None else list(seed)
+        fresh = np.random.SeedSequence().generate_state(len(seeds), np.uint32)
+        return [int(new) if s is None else int(s) for s, new in zip(seeds, fresh, strict=True)]
+
+    def _place(self, i: int, place: dict[str, NDArray[np.float64]]) -> None:
+        """Put player and target of environment i where the options say."""
+        if "target" in place:
+            self.level.place_target(i, place["target"][i])
+        if "pose" in place:
+            pose = place["pose"][i]
+            if not self.level.is_open(pose[0], pose[1]):
+                raise ValueError(f"the pose {tuple(pose.tolist())} is not inside the level's walls")
+            angle = np.radians(pose[2])
+            ahead, left = place.get("velocity", np.zeros((self.num_envs, 2)))[i]
+            cos, sin = np.cos(angle), np.sin(angle)
+            velocity = np.array([ahead * cos - left * sin, ahead * sin + left * cos])
+            self.level.place(i, pose, velocity)
+        self.level.restart_clock(i)
+
+
+def _read_options(options: dict[str, Any] | None, num_envs: int) -> dict[str, NDArray[np.float64]]:
+    """Check the options of `reset` and give each as an array [B, n]."""
+    sizes = {"pose": 3, "velocity": 2, "target": 2}
+    place = {}
+    for name, value in (options or {}).items():
+        if name not in sizes:
+            raise ValueError(f"unknown reset option '{name}': allowed are {', '.join(sizes)}")
+        array = np.asarray(value, np.float64)
+        if array.shape not in ((sizes[name],), (num_envs, sizes[name])) or not (
+            np.isfinite(array).all()
+        ):
+            raise ValueError(f"reset option '{name}' is {value}, not {sizes[name]} finite numbers")
+        place[name] = np.broadcast_to(array, (num_envs, sizes[name]))
+    if "velocity" in place and "pose" not in place:
+        raise ValueError("reset option 'velocity' needs a 'pose'")
+    return place

@@ -1,0 +1,98 @@
+"""The state of a batch of worlds: players, clocks and random streams.
+
+Every array has a leading batch axis B, so that kernels step any slice of the batch. Units are
+DeepMind Lab's: 32 world units are one metre, z is up, yaw is in degrees counter-clockwise from +x,
+and one environment frame is 16 ms of engine time although 60 of them count as a nominal second.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FRAMES_PER_SECOND = 60  # environment frames in one nominal second
+FRAME_MS = 16  # engine time of one environment frame
+SERVER_FRAME_MS = 50  # movers, timers and triggers run on these (sv_fps 20)
+FRAMES_PER_STEP = 4  # IMPALA repeats each action four times
+
+HALF_WIDTH = 15.0  # the player's box is 30 x 30 units
+FEET = 24.0  # the player's origin is this far above his feet
+EYE = 26.0  # and this far below his eyes
+
+
+# One record per environment. Kernels pass single records around: a tuple of arrays would cost
+# Numba hundreds of nanoseconds a call in reference counts.
+PLAYER = np.dtype(
+    [
+        ("x", np.float64),  # the player's origin, 24 units above his feet
+        ("y", np.float64),
+        ("z", np.float64),
+        ("vx", np.float64),  # units per engine second, world frame, whole numbers
+        ("vy", np.float64),
+        ("vz", np.float64),
+        ("yaw", np.float64),  # where the mouse points, in [0, 360); see `short_angle`
+        ("floor", np.float64),  # height of what is under the player's feet
+        ("engine_ms", np.int64),  # engine time since the map was loaded
+        ("server_ms", np.int64),  # time of the last server frame since the map was loaded
+        ("server_debt", np.int64),  # engine time not yet used up by server frames
+        ("frame", np.int64),  # frames since the episode began
+        ("last_frame", np.int64),  # the episode is cut after this many frames
+        ("trial_start", np.int64),  # frame in which the player (re)spawned
+        ("rng", np.uint64),  # state of the environment's own random stream
+    ]
+)
+
+
+# Division by zero gives infinity instead of an exception, whose checks would be slow.
+kernel = njit(cache=True, nogil=True, error_model="numpy")
+
+
+class StepOut(NamedTuple):
+    """What a step writes, one entry per environment."""
+
+    reward: NDArray[np.float32]  # [B]
+    truncated: NDArray[np.bool_]  # [B] the episode's time is over
+    success_seconds: NDArray[np.float32]  # [B] nominal seconds from spawn to success, or NaN
+
+
+@kernel
+def random_seed(seed):  # type: ignore[no-untyped-def]
+    """Give the start of the random stream that belongs to a seed (uint64)."""
+    # Neighbouring seeds are spread out, so that their streams do not overlap.
+    return mix(seed + np.uint64(0x632BE59BD9B4E019))
+
+
+@kernel
+def mix(z):  # type: ignore[no-untyped-def]
+    """Scramble 64 bits: the output function of SplitMix64 (Steele, Lea and Flood 2014)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def uniform(player):  # type: ignore[no-untyped-def]
+    """Draw from [0, 1) and advance the stream of a player's environment."""
+    player.rng += np.uint64(0x9E3779B97F4A7C15)
+    return np.float64(mix(player.rng) >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def short_angle(yaw):  # type: ignore[no-untyped-def]
+    """Round an angle down to a multiple of 360 / 65536 degrees, as player commands carry it."""
+    # The small term keeps an angle that already is such a multiple from losing one unit.
+    return np.floor(yaw * (65536.0 / 360.0) + 1e-6) * (360.0 / 65536.0)
+
+
+@kernel
+def place_cameras(players, camera, engine_ms, start, stop):  # type: ignore[no-untyped-def]
+    """Write, for some environments, what the renderer needs.
+
+    That is the eyes' x, y, z and yaw in degrees (camera, f64 [B, 4]) and the clock (i64 [B]).
+    """
+    for i in range(start, stop):
+        player = players[i]
+        engine_ms[i] = player.engine_ms
+        camera[i, 0], camera[i, 1], camera[i, 2] = player.x, player.y, player.z + EYE
+        camera[i, 3] = short_angle(player.yaw)

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture(scope="session")
+def watermaze_traces():
+    """Recorded traces by reset seed: dicts of the arrays that tests/data/README.md lists."""
+    names = {7001: "rooms_watermaze_seed7001_uniform", 7003: "rooms_watermaze_seed7003_sticky"}
+    return {seed: dict(np.load(DATA / f"{name}.npz")) for seed, name in names.items()}
+
+
+@pytest.fixture(scope="session")
+def forward_and_coast():
+    """Positions P [81, 3] and velocities V [81, 3] of 40 frames forward, then 40 coasting."""
+    return dict(np.load(DATA / "phys_empty_room_forward40_then_coast40.npz"))
