@@ -1,0 +1,90 @@
+"""Advantage actor-critic losses as pure functions of tensors (Mnih et al. 2016; IMPALA, 4.1)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class A2CLoss(NamedTuple):
+    """Scalars, float32. `total` is what is minimised; the others are for the log."""
+
+    total: Tensor  # sum over [T, B]
+    policy_loss: Tensor  # mean over [T, B], of -log pi(a) * advantage
+    value_loss: Tensor  # mean over [T, B], of 1/2 (return - value)^2
+    entropy: Tensor  # mean over [T, B], in nats, never negative
+    explained_variance: Tensor  # 1 - Var(return - value) / Var(return); 1 is perfect
+
+
+def lambda_returns(reward: Tensor, discount: Tensor, value: Tensor, gae_lambda: float) -> Tensor:
+    """Lambda-returns (Sutton & Barto 2018, eq. 12.18, with a discount per step).
+
+    G_t = r_t + d_t ((1 - lambda) v_{t+1} + lambda G_{t+1}) for t = T-1, ..., 0, with G_T = v_T.
+    lambda = 1 gives n-step returns that bootstrap from the last value, as in A3C; G_t - v_t is
+    the generalised advantage estimate of Schulman et al. 2016.
+
+    Args:
+        reward: [T, B] float32, r_t earned by the action at row t.
+        discount: [T, B] float32, d_t = 0 where the episode ended with that action, else gamma.
+        value: [T+1, B] float32, v_t; row T is the bootstrap value.
+        gae_lambda: between 0 and 1.
+
+    Returns [T, B] float32, without gradient.
+    """
+    value = value.detach()
+    return_t = value[-1]
+    returns = torch.empty_like(reward)
+    for t in reversed(range(len(reward))):
+        v_tp1 = value[t + 1]
+        return_t = reward[t] + discount[t] * (v_tp1 + gae_lambda * (return_t - v_tp1))
+        returns[t] = return_t
+    return returns
+
+
+def a2c_loss(
+    logits: Tensor,
+    value: Tensor,
+    action: Tensor,
+    reward: Tensor,
+    discount: Tensor,
+    *,
+    gae_lambda: float,
+    value_cost: float,
+    entropy_cost: float,
+    normalize_advantages: bool,
+) -> A2CLoss:
+    """Policy gradient, value regression and entropy bonus, summed over time and environments.
+
+    L = sum_{t,b} [ -log pi(a_t) A_t + value_cost 1/2 (G_t - v_t)^2 - entropy_cost H(pi_t) ] with
+    A_t = G_t - v_t held constant (IMPALA's code: value_cost 0.5 on top of the 1/2).
+
+    Args:
+        logits: [T+1, B, A]; row T has no action and no loss.
+        value: [T+1, B]; row T only bootstraps.
+        action: [T, B] int64.
+        reward, discount: [T, B] float32, as in `lambda_returns`.
+        gae_lambda, value_cost, entropy_cost: weights, as above.
+        normalize_advantages: divide A_t by its standard deviation over the rollout after
+            subtracting its mean (in the policy loss only).
+    """
+    returns = lambda_returns(reward, discount, value, gae_lambda)  # [T, B]
+    error = returns - value[:-1]
+    advantage = error.detach()
+    if normalize_advantages:
+        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+    log_pi = torch.log_softmax(logits[:-1], dim=-1)  # [T, B, A]
+    log_pi_a = log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1)  # [T, B]
+    policy_loss = -log_pi_a * advantage
+    value_loss = 0.5 * error.square()
+    entropy = -(log_pi.exp() * log_pi).sum(-1)
+    total = (policy_loss + value_cost * value_loss - entropy_cost * entropy).sum()
+    variance = returns.var(correction=0)
+    # A rollout without any return has nothing to explain: call it 0, not nan.
+    explained = 1 - error.detach().var(correction=0) / variance.clamp(min=1e-8)
+    return A2CLoss(
+        total=total,
+        policy_loss=policy_loss.detach().mean(),
+        value_loss=value_loss.detach().mean(),
+        entropy=entropy.detach().mean(),
+        explained_variance=torch.where(variance > 1e-8, explained, torch.zeros_like(explained)),
+    )

@@ -1,0 +1,70 @@
+"""Settings of the agent and of its learning rule."""
+
+from dataclasses import dataclass, field
+
+ENCODERS = ("shallow", "deep", "mlp")
+
+
+@dataclass
+class NetworkConfig:
+    """Shape of the network. `encoder`: "shallow" or "deep" (IMPALA, figure 3) or "mlp"."""
+
+    encoder: str = "shallow"
+    hidden_size: int = 256  # of the embedding and of the LSTM (IMPALA, figure 3)
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        if self.encoder not in ENCODERS:
+            raise ValueError(
+                f"agent.network.encoder is {self.encoder!r}; allowed: {', '.join(ENCODERS)}."
+            )
+        if self.hidden_size < 1:
+            raise ValueError(
+                f"agent.network.hidden_size is {self.hidden_size}; it must be at least 1."
+            )
+
+
+@dataclass
+class AgentConfig:
+    """Hyper-parameters of A2C; configs/agent/*.yaml give the values of each preset, with sources.
+
+    Losses are summed over time and environments (IMPALA, table D.1).
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    unroll_length: int = 100  # agent steps between two updates
+    discount: float = 0.99
+    gae_lambda: float = 1.0  # 1: n-step returns; below 1: lambda-returns
+    learning_rate: float = 4.8e-4  # at the start; falls linearly to 0 at total_frames
+    entropy_cost: float = 2.5e-4
+    value_cost: float = 0.5  # times 1/2 sum (return - value)^2
+    rmsprop_epsilon: float = 0.1  # inside the root, as in TensorFlow
+    max_grad_norm: float | None = None  # null: no clipping
+    clip_rewards: bool = True  # to [-1, 1] in the loss; the LSTM's input is clipped always
+    normalize_advantages: bool = False  # to unit variance over the rollout, in the policy loss
+    bootstrap_on_timeout: bool = False  # False: a time limit ends the return, as in IMPALA
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        self.network.validate()
+        if self.unroll_length < 1:
+            raise ValueError(
+                f"agent.unroll_length is {self.unroll_length}; it must be at least 1 agent step."
+            )
+        for name in ("discount", "gae_lambda"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"agent.{name} is {value}; it must lie between 0 and 1.")
+        for name in ("learning_rate", "rmsprop_epsilon"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"agent.{name} is {value}; it must be greater than 0.")
+        for name in ("entropy_cost", "value_cost"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ValueError(f"agent.{name} is {value}; it must not be negative.")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise ValueError(
+                f"agent.max_grad_norm is {self.max_grad_norm}; "
+                "it must be greater than 0, or null for no clipping."
+            )

@@ -1,0 +1,404 @@
+"""The learner: collects a rollout with every group of environments, then makes one gradient step.
+
+On a CPU each group of environments has a thread of its own that acts, steps its environments and
+computes its share of the gradient on one core; the shares are summed before the step. On small
+networks this uses two cores better than splitting every single operation over them.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from torch import Tensor, nn
+
+from agents.a2c import A2CLoss, a2c_loss
+from agents.config import AgentConfig
+from agents.networks import Agent, AgentOutput, CoreState
+from agents.rollout import Actor, BatchedEnv, Episode, Rollout, restore_generator
+
+RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
+TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
+# The two losses' gradient norms need two backward passes: measured on one update out of so many.
+NORM_INTERVAL = 64
+
+
+def _prepare_thread() -> None:
+    """One core per group; and numbers too small to matter are 0, as they slow products down."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def _norm(gradients: Iterable[Tensor]) -> Tensor:
+    """Euclidean norm of all gradients together, a scalar."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+
+
+def _join(parts: Sequence[Any]) -> Any:
+    """Append nested dicts of tensors [b, ...] and lists of length b along the environments."""
+    if isinstance(parts[0], dict):
+        return {key: _join([part[key] for part in parts]) for key in parts[0]}
+    if isinstance(parts[0], Tensor):
+        return torch.cat(list(parts))
+    return list(itertools.chain.from_iterable(parts))
+
+
+def _take(joined: Any, start: int, stop: int) -> Any:
+    """Environments start..stop-1 of what `_join` returned."""
+    if isinstance(joined, dict):
+        return {key: _take(value, start, stop) for key, value in joined.items()}
+    return joined[start:stop]
+
+
+def _regroup(
+    states: Sequence[dict[str, Any]],
+    columns: Sequence[tuple[int, int]],
+    generators: Sequence[Tensor],
+) -> list[dict[str, Any]]:
+    """Deal the environments of the actors' states out to groups with the given columns."""
+    joined = _join([{k: v for k, v in state.items() if k != "generator"} for state in states])
+    return [
+        {"generator": generator, **_take(joined, *column)}
+        for column, generator in zip(columns, generators, strict=True)
+    ]
+
+
+class Learner:
+    """Batched A2C with an optional auxiliary loss on embeddings and contexts.
+
+    Args:
+        config: hyper-parameters.
+        make_envs: builds a batch of environments of the given size; called once per group.
+        num_envs: environments in all groups together.
+        make_aux: builds the auxiliary head from (embedding size, context size, number of
+            actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
+            context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
+        aux_weight: scales the gradient of the auxiliary loss on embeddings and contexts.
+        total_frames: environment frames at which the learning rate reaches 0.
+        seed: of parameters, environments, actions and the auxiliary loss.
+        device: where the network runs.
+        num_groups: groups of environments, each with a thread; at most num_envs.
+        frames_per_step: environment frames in an agent step (the action repeat).
+
+    Raises ValueError, in one sentence, if num_groups exceeds num_envs.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        make_envs: Callable[[int], BatchedEnv],
+        num_envs: int,
+        make_aux: Callable[[int, int, int], nn.Module | None],
+        aux_weight: float,
+        total_frames: int,
+        seed: int,
+        device: torch.device,
+        num_groups: int = 1,
+        frames_per_step: int = 4,
+    ) -> None:
+        if not 1 <= num_groups <= num_envs:
+            raise ValueError(
+                f"threads is {num_groups}; it must lie between 1 and env.num_envs = {num_envs}."
+            )
+        self.config = config
+        self.aux_weight = aux_weight
+        self.total_frames = total_frames
+        self.frames = 0
+        self.updates = 0
+        self.frames_per_rollout = config.unroll_length * num_envs * frames_per_step
+        self._seed = seed
+        self._device = device
+
+        bounds = np.linspace(0, num_envs, num_groups + 1).astype(int).tolist()
+        self._columns = list(itertools.pairwise(bounds))
+        env_groups = [make_envs(stop - start) for start, stop in self._columns]
+        obs_space, num_actions = (
+            env_groups[0].single_observation_space,
+            env_groups[0].single_action_space.n,
+        )
+        size = config.network.hidden_size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.agent = Agent(obs_space, int(num_actions), config.network).to(device)
+            aux = make_aux(size, size, int(num_actions))
+            self.aux = None if aux is None else aux.to(device)
+        self._parameters = list(self.agent.parameters())
+        # Encoder and core, which both losses train, come before the heads.
+        self._trunk = slice(len(self._parameters) - len(list(self.agent.head_parameters())))
+        self._aux_parameters = [] if self.aux is None else list(self.aux.parameters())
+        # The auxiliary head has a group of its own: it learns at full weight, outside the clip.
+        parameter_groups: list[Any] = [
+            {"params": p} for p in (self._parameters, self._aux_parameters) if p
+        ]
+        self._optimizer = RMSpropTFLike(
+            parameter_groups,
+            lr=config.learning_rate,
+            alpha=RMSPROP_DECAY,
+            eps=config.rmsprop_epsilon,
+        )
+        T = config.unroll_length
+        self._host = Rollout.allocate(T, num_envs, obs_space, size, torch.device("cpu"))
+        self._rollout = (
+            self._host
+            if device.type == "cpu"
+            else Rollout.allocate(T, num_envs, obs_space, size, device)
+        )
+        self._generator = self._make_generator(num_groups)
+        self._actors = [self._make_actor(i, envs) for i, envs in enumerate(env_groups)]
+        self._threads = ThreadPoolExecutor(num_groups, initializer=_prepare_thread)
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, Tensor] = {}
+
+    def _make_generator(self, stream: int) -> torch.Generator:
+        """Random numbers of one stream of this seed, on the device."""
+        seed = np.random.SeedSequence([self._seed, stream]).generate_state(1, np.uint64)[0]
+        return torch.Generator(self._device).manual_seed(int(seed >> 1))
+
+    def _make_actor(self, i: int, envs: BatchedEnv) -> Actor:
+        host = self._host.columns(*self._columns[i])
+        on_host = self._rollout is self._host
+        return Actor(
+            envs,
+            self.agent,
+            host,
+            host if on_host else self._rollout.columns(*self._columns[i]),
+            self._make_generator(i),
+            discount=self.config.discount,
+            clip_rewards=self.config.clip_rewards,
+            bootstrap_on_timeout=self.config.bootstrap_on_timeout,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether total_frames have been collected."""
+        return self.frames >= self.total_frames
+
+    @property
+    def learning_rate(self) -> float:
+        """Falls linearly to 0 over total_frames (IMPALA's code)."""
+        return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)
+
+    def start(self) -> None:
+        """Reset every environment; the first call compiles the engine's kernels."""
+        sequence = np.random.SeedSequence([self._seed, len(self._host.is_first[0])])
+        seeds = (sequence.generate_state(len(self._host.is_first[0])) % TRAINING_SEEDS).tolist()
+        for actor, (start, stop) in zip(self._actors, self._columns, strict=True):
+            actor.start(seeds[start:stop])
+
+    def collect(self) -> list[Episode]:
+        """Fill the rollout; return the episodes that ended, in the order of the environments."""
+        finished = list(self._threads.map(Actor.collect, self._actors))
+        self.frames += self.frames_per_rollout
+        return [episode for episodes in finished for episode in episodes]
+
+    def update(self) -> None:
+        """One gradient step on the rollout just collected.
+
+        Raises FloatingPointError, before any parameter changes, if a loss is not finite.
+        """
+        outputs = list(self._threads.map(self._unroll, self._columns))
+        joined = AgentOutput(*(torch.cat(x, 1) for x in zip(*outputs, strict=True)))
+        # Leaves: the losses' gradients stop here, and each thread carries its share on from here.
+        logits, value, z, c = (x.detach().requires_grad_() for x in joined)
+        loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
+        aux_loss, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
+        policy = ("logits", "value"), (grad_logits, grad_value)
+        contrast = ("embedding", "context"), (grad_z, grad_c)
+        if self.aux is None:
+            gradients = self._backward(outputs, *policy)
+        elif self.updates % NORM_INTERVAL:
+            gradients = self._backward(outputs, policy[0] + contrast[0], policy[1] + contrast[1])
+        else:
+            of_a2c = self._backward(outputs, *policy, retain_graph=True)
+            of_aux = self._backward(outputs, *contrast)
+            self._log(
+                grad_norm_a2c_trunk=_norm(of_a2c[self._trunk]),
+                grad_norm_aux_trunk=_norm(of_aux[self._trunk]),
+            )
+            gradients = [a + b for a, b in zip(of_a2c, of_aux, strict=True)]
+        norm = _norm(gradients)
+        self._log(grad_norm=norm)
+        self._check_finite(loss, aux_loss, norm)
+        self._step(gradients, aux_gradients, norm)
+
+    def _unroll(self, columns: tuple[int, int]) -> AgentOutput:
+        """Outputs [T+1, b, ...] of one group of environments, with their graph."""
+        rollout = self._rollout.columns(*columns)
+        output, _ = self.agent.unroll(
+            rollout.obs,
+            rollout.last_action,
+            rollout.last_reward,
+            rollout.is_first,
+            CoreState(rollout.hidden, rollout.cell),
+        )
+        return output
+
+    def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
+        """The A2C losses and their gradient on logits and value."""
+        config, rollout = self.config, self._rollout
+        loss = a2c_loss(
+            logits,
+            value,
+            rollout.action,
+            rollout.reward,
+            rollout.discount,
+            gae_lambda=config.gae_lambda,
+            value_cost=config.value_cost,
+            entropy_cost=config.entropy_cost,
+            normalize_advantages=config.normalize_advantages,
+        )
+        self._log(
+            policy_loss=loss.policy_loss,
+            value_loss=loss.value_loss,
+            entropy=loss.entropy,
+            explained_variance=loss.explained_variance,
+        )
+        return loss, torch.autograd.grad(loss.total, (logits, value))
+
+    def _aux_gradients(
+        self, embedding: Tensor, context: Tensor
+    ) -> tuple[Tensor | None, Sequence[Tensor], Sequence[Tensor]]:
+        """The auxiliary loss, its weighted gradient on (z, c), and its full one on its head.
+
+        The head's mean loss counts as often as there are agent steps, like the summed A2C loss:
+        under RMSProp's large epsilon a mean gradient would leave the head untrained.
+        """
+        if self.aux is None:
+            return None, (embedding, context), ()
+        loss, metrics = self.aux(
+            embedding,
+            context,
+            self._rollout.action,
+            self._rollout.is_first.to(self._device, non_blocking=True),
+            self._generator,
+        )
+        self._log(**{f"aux/{name}": x for name, x in metrics.items()})
+        total = loss * self._rollout.action.numel()
+        inputs = (embedding, context, *self._aux_parameters)
+        grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
+        return loss, (self.aux_weight * grad_z, self.aux_weight * grad_c), head
+
+    def _backward(
+        self,
+        outputs: Sequence[AgentOutput],
+        names: tuple[str, ...],
+        output_gradients: tuple[Tensor, ...],
+        retain_graph: bool = False,
+    ) -> list[Tensor]:
+        """Gradients of the agent's parameters, given those of its outputs; a thread per group."""
+
+        def share(output: AgentOutput, columns: tuple[int, int]) -> Sequence[Tensor]:
+            start, stop = columns
+            return torch.autograd.grad(
+                [getattr(output, name) for name in names],
+                self._parameters,
+                [gradient[:, start:stop] for gradient in output_gradients],
+                retain_graph=retain_graph,
+                materialize_grads=True,  # an auxiliary loss alone does not reach the heads
+            )
+
+        shares = self._threads.map(share, outputs, self._columns)
+        return [torch.stack(parts).sum(0) for parts in zip(*shares, strict=True)]
+
+    def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
+        """Raise FloatingPointError that names what is not finite.
+
+        Waits for the device once per update; acting has done so at every step already.
+        """
+        losses = {
+            "policy_loss": loss.policy_loss,
+            "value_loss": loss.value_loss,
+            "entropy": loss.entropy,
+            "grad_norm": norm,
+        }
+        if aux_loss is not None:
+            losses["aux/loss"] = aux_loss.detach()
+        finite = torch.isfinite(torch.stack(list(losses.values()))).tolist()
+        if not all(finite):
+            names = ", ".join(n for n, ok in zip(losses, finite, strict=True) if not ok)
+            raise FloatingPointError(
+                f"update {self.updates + 1} at {self.frames} frames: not finite: {names}"
+            )
+
+    def _step(
+        self, gradients: Sequence[Tensor], aux_gradients: Sequence[Tensor], norm: Tensor
+    ) -> None:
+        """Clip the agent's gradient of that norm if configured, and let the optimiser step."""
+        if self.config.max_grad_norm is not None:
+            scale = (self.config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
+            gradients = [g * scale for g in gradients]
+        parameters = [*self._parameters, *self._aux_parameters]
+        for parameter, gradient in zip(parameters, [*gradients, *aux_gradients], strict=True):
+            parameter.grad = gradient
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self._optimizer.step()
+        self.updates += 1
+
+    def _log(self, **values: Tensor) -> None:
+        """Add to the running means, nan meaning "not measured"; stays on the device."""
+        for name, value in values.items():
+            measured = ~torch.isnan(value)
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach().nan_to_num(nan=0.0)
+            self._counts[name] = self._counts.get(name, 0) + measured.long()
+
+    def metrics(self) -> dict[str, float | list[float]]:
+        """Means since the last call, and the learning rate; per-horizon values as lists.
+
+        nan stands where nothing was measured.
+        """
+        result: dict[str, float | list[float]] = {"learning_rate": self.learning_rate}
+        if self._sums:
+            means = {name: x / self._counts[name] for name, x in self._sums.items()}
+            flat = torch.cat([x.reshape(-1) for x in means.values()]).tolist()  # one transfer
+            position = 0
+            for name, x in means.items():
+                values = flat[position : position + x.numel()]
+                result[name] = values if x.dim() else values[0]
+                position += x.numel()
+        self._sums, self._counts = {}, {}
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
+        return {
+            "agent": self.agent.state_dict(),
+            "aux": {} if self.aux is None else self.aux.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "frames": self.frames,
+            "updates": self.updates,
+            "generator": self._generator.get_state(),
+            "actors": [actor.state_dict() for actor in self._actors],
+            "metrics": [dict(self._sums), dict(self._counts)],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue as the learner that `state` was taken from would have.
+
+        Bit for bit with the same number of groups and kind of device; otherwise the environments
+        are dealt out anew and the actions' random numbers differ.
+        """
+        self.agent.load_state_dict(state["agent"])
+        if self.aux is not None:
+            self.aux.load_state_dict(state["aux"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.frames, self.updates = state["frames"], state["updates"]
+        restore_generator(self._generator, state["generator"])
+        actor_states = state["actors"]
+        if len(actor_states) != len(self._actors):
+            generators = [actor.generator.get_state() for actor in self._actors]
+            actor_states = _regroup(actor_states, self._columns, generators)
+        for actor, actor_state in zip(self._actors, actor_states, strict=True):
+            actor.load_state_dict(actor_state)
+        sums, counts = state["metrics"]
+        self._sums = {name: total.to(self._device) for name, total in sums.items()}
+        self._counts = dict(counts)
+
+    def close(self) -> None:
+        """End the threads and close the environments."""
+        self._threads.shutdown()
+        for actor in self._actors:
+            actor.envs.close()

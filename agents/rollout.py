@@ -1,0 +1,318 @@
+"""Acting: from observations to the rollout that the learner turns into one gradient step."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, Self
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.networks import Agent, CoreState
+
+
+class StepResult(Protocol):
+    """What one step of a batch of environments reports; arrays of length B."""
+
+    @property
+    def reward(self) -> np.ndarray:
+        """float32, as the environment pays it."""
+
+    @property
+    def terminated(self) -> np.ndarray:
+        """bool."""
+
+    @property
+    def truncated(self) -> np.ndarray:
+        """bool."""
+
+    @property
+    def success_seconds(self) -> np.ndarray:
+        """float32, time since the trial began where it succeeded, else NaN."""
+
+    @property
+    def final_obs(self) -> np.ndarray | None:
+        """[B, ...] last observations, valid where an episode ended."""
+
+
+class BatchedEnv(Protocol):
+    """B environments that write their observations straight into the caller's buffer.
+
+    An environment whose episode ends starts the next one within the same step.
+    """
+
+    num_envs: int
+    single_observation_space: "gymnasium.spaces.Box[Any]"
+    single_action_space: gymnasium.spaces.Discrete
+
+    def reset_into(self, seeds: Sequence[int], obs: np.ndarray) -> None:
+        """Start an episode in every environment; write observations to obs [B, ...]."""
+
+    def step_into(self, actions: np.ndarray, obs: np.ndarray) -> StepResult:
+        """Apply actions [B] int64; write the observations that follow to obs [B, ...]."""
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that the environments' future depends on."""
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a state of `get_state`, bit for bit."""
+
+    def close(self) -> None:
+        """Free what the environments hold."""
+
+
+class Episode(NamedTuple):
+    """One finished episode."""
+
+    ret: float  # undiscounted sum of unclipped rewards
+    length: int  # agent steps
+    success_seconds: list[float]  # of each trial that succeeded: seconds from its start
+
+
+class Rollout(NamedTuple):
+    """T agent steps of B environments: T+1 observations, T actions.
+
+    At row t the agent saw obs[t] and chose action[t]; that earned reward[t]. discount[t] is 0 if
+    the episode ended there, else gamma. obs[t+1] follows, or opens the next episode: then
+    is_first[t+1] is set and last_action[t+1], last_reward[t+1] are cleared.
+    """
+
+    obs: Tensor  # [T+1, B, ...] in the environment's dtype
+    is_first: Tensor  # [T+1, B] bool, always on the host
+    last_action: Tensor  # [T+1, B] int64, -1: none
+    last_reward: Tensor  # [T+1, B] float32, clipped to [-1, 1]: an input of the network
+    action: Tensor  # [T, B] int64
+    reward: Tensor  # [T, B] float32, as the loss sees it (clipped if so configured)
+    discount: Tensor  # [T, B] float32
+    hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
+    cell: Tensor  # [B, H] float32
+
+    @classmethod
+    def allocate(
+        cls, T: int, B: int, obs_space: gymnasium.spaces.Box, hidden_size: int, device: torch.device
+    ) -> Self:
+        """Empty buffers on `device`; on the host for is_first. Pinned if a GPU is there to read."""
+        pinned = device.type == "cpu" and torch.cuda.is_available()
+
+        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device, pin_memory=pinned)
+
+        obs_dtype = torch.from_numpy(np.empty(0, obs_space.dtype)).dtype
+        return cls(
+            obs=zeros(T + 1, B, *obs_space.shape, dtype=obs_dtype),
+            is_first=torch.zeros(T + 1, B, dtype=torch.bool),
+            last_action=zeros(T + 1, B, dtype=torch.int64),
+            last_reward=zeros(T + 1, B, dtype=torch.float32),
+            action=zeros(T, B, dtype=torch.int64),
+            reward=zeros(T, B, dtype=torch.float32),
+            discount=zeros(T, B, dtype=torch.float32),
+            hidden=zeros(B, hidden_size, dtype=torch.float32),
+            cell=zeros(B, hidden_size, dtype=torch.float32),
+        )
+
+    def columns(self, start: int, stop: int) -> Self:
+        """View of environments start..stop-1."""
+        by_time = {name: getattr(self, name)[:, start:stop] for name in self._fields[:-2]}
+        memory = {"hidden": self.hidden[start:stop], "cell": self.cell[start:stop]}
+        return self._replace(**by_time, **memory)
+
+
+@torch.no_grad()
+def act(
+    agent: Agent,
+    obs: Tensor,
+    is_first: Tensor,
+    last_action: Tensor,
+    last_reward: Tensor,
+    core_state: CoreState,
+    generator: torch.Generator,
+    greedy: bool = False,
+) -> tuple[Tensor, CoreState]:
+    """Choose an action for each of B environments: one row of `Agent.unroll`.
+
+    Args as there, without the leading T; `generator` lives on the agent's device. Returns
+    actions [B] int64 on that device, and the memory after this observation.
+    """
+    output, core_state = agent.unroll(
+        obs.unsqueeze(0),
+        last_action.unsqueeze(0),
+        last_reward.unsqueeze(0),
+        is_first.unsqueeze(0),
+        core_state,
+    )
+    logits = output.logits[0]  # [B, A]
+    if greedy:
+        return logits.argmax(-1), core_state
+    # The exponential race draws from the softmax without multinomial's check of its input, which
+    # would stall a GPU (Gumbel-max in another form).
+    race = torch.empty_like(logits).exponential_(generator=generator)
+    return (logits.softmax(-1) / race).argmax(-1), core_state
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Continue the random numbers of `state`; those of another kind of device begin anew."""
+    if len(state) == len(generator.get_state()):
+        generator.set_state(state)
+
+
+class EpisodeTracker:
+    """Adds up each environment's running episode.
+
+    `stagger`: the first episode of each environment was cut short and is not reported.
+    """
+
+    def __init__(self, num_envs: int, stagger: bool) -> None:
+        self.ret = [0.0] * num_envs
+        self.length = [0] * num_envs
+        self.success_seconds: list[list[float]] = [[] for _ in range(num_envs)]
+        self.reported = [not stagger] * num_envs
+
+    def add(self, result: StepResult) -> list[tuple[int, Episode]]:
+        """Account for one step; return (environment, episode) for each that ended."""
+        finished = []
+        ended = result.terminated | result.truncated
+        for i, reward in enumerate(result.reward.tolist()):
+            self.ret[i] += reward
+            self.length[i] += 1
+        for i in np.flatnonzero(~np.isnan(result.success_seconds)).tolist():
+            self.success_seconds[i].append(float(result.success_seconds[i]))
+        for i in np.flatnonzero(ended).tolist():
+            if self.reported[i]:
+                episode = Episode(self.ret[i], self.length[i], self.success_seconds[i])
+                finished.append((i, episode))
+            self.ret[i], self.length[i], self.success_seconds[i] = 0.0, 0, []
+            self.reported[i] = True
+        return finished
+
+
+class Actor:
+    """A group of environments, and the agent's memory of them, that one thread steps.
+
+    `host` and `device` are this group's columns of the rollout where the environments write and
+    where the network reads; on a CPU they are the same tensors.
+    """
+
+    def __init__(
+        self,
+        envs: BatchedEnv,
+        agent: Agent,
+        host: Rollout,
+        device: Rollout,
+        generator: torch.Generator,
+        *,
+        discount: float,
+        clip_rewards: bool,
+        bootstrap_on_timeout: bool,
+    ) -> None:
+        self.envs = envs
+        self.agent = agent
+        self.host = host
+        self.device = device
+        self.generator = generator
+        self.discount = discount
+        self.clip_rewards = clip_rewards
+        self.bootstrap_on_timeout = bootstrap_on_timeout
+        self.core_state = agent.initial_state(envs.num_envs)
+        self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin an episode in every environment; its observation is the next rollout's row 0."""
+        self.envs.reset_into(seeds, self.host.obs[-1].numpy())
+        self.host.is_first[-1] = True
+        self.host.last_action[-1] = -1
+        self.host.last_reward[-1] = 0.0
+
+    def collect(self) -> list[Episode]:
+        """Act for T steps, fill the rollout, return the episodes that ended meanwhile."""
+        host, device = self.host, self.device
+        # The last rollout's row T was not acted on yet: it is this one's row 0.
+        for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
+            rows[0] = rows[-1]
+        device.hidden.copy_(self.core_state.hidden)
+        device.cell.copy_(self.core_state.cell)
+        episodes = []
+        for t in range(len(host.action)):
+            self._upload(t)
+            memory_before = self.core_state
+            action, self.core_state = act(
+                self.agent,
+                device.obs[t],
+                host.is_first[t],
+                device.last_action[t],
+                device.last_reward[t],
+                memory_before,
+                self.generator,
+            )
+            host.action[t] = action  # waits for the device: the environments need it now
+            result = self.envs.step_into(host.action[t].numpy(), host.obs[t + 1].numpy())
+            self._write(t, result)
+            episodes += [episode for _, episode in self.tracker.add(result)]
+        self._upload(len(host.action))
+        if device is not host:
+            for name in ("action", "reward", "discount"):
+                getattr(device, name).copy_(getattr(host, name), non_blocking=True)
+        return episodes
+
+    def _upload(self, t: int) -> None:
+        """Copy row t to the device, where it is another one than the host."""
+        if self.device is not self.host:
+            for name in ("obs", "last_action", "last_reward"):
+                getattr(self.device, name)[t].copy_(getattr(self.host, name)[t], non_blocking=True)
+
+    def _write(self, t: int, result: StepResult) -> None:
+        """Fill in what followed action[t]."""
+        host = self.host
+        ended = torch.from_numpy(result.terminated | result.truncated)
+        reward = torch.from_numpy(result.reward)
+        clipped = reward.clamp(-1, 1)
+        host.reward[t] = clipped if self.clip_rewards else reward
+        host.discount[t] = torch.where(ended, 0.0, self.discount)
+        host.is_first[t + 1] = ended
+        if self.bootstrap_on_timeout and result.truncated.any():
+            # A time limit cut the episode: what would have followed is worth the value of the
+            # last observation. The new episode's row t+1 must not stand in for it.
+            host.reward[t] += self._timeout_value(t, result, clipped)
+        host.last_action[t + 1] = torch.where(ended, -1, host.action[t])
+        host.last_reward[t + 1] = torch.where(ended, 0.0, clipped)
+
+    @torch.no_grad()
+    def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
+        """Discounted value [B] of the final observation where a time limit ended it, else 0."""
+        assert result.final_obs is not None
+        to = self.device.obs.device
+        output, _ = self.agent.unroll(
+            torch.from_numpy(result.final_obs).to(to).unsqueeze(0),
+            self.host.action[t].to(to).unsqueeze(0),
+            last_reward.to(to).unsqueeze(0),
+            torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
+            self.core_state,
+        )
+        value = output.value[0].cpu()  # [B]
+        truncated = torch.from_numpy(result.truncated & ~result.terminated)
+        return torch.where(truncated, self.discount * value, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next `collect` depends on, beside the parameters.
+
+        Dicts of tensors and lists with one entry per environment, and the generator's state.
+        """
+        return {
+            "envs": {k: torch.from_numpy(v.copy()) for k, v in self.envs.get_state().items()},
+            "generator": self.generator.get_state(),
+            "core_state": {"hidden": self.core_state.hidden, "cell": self.core_state.cell},
+            "obs": self.host.obs[-1].clone(),
+            "is_first": self.host.is_first[-1].clone(),
+            "last_action": self.host.last_action[-1].clone(),
+            "last_reward": self.host.last_reward[-1].clone(),
+            "tracker": dict(vars(self.tracker)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue as the actor that `state` was taken from would have."""
+        self.envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
+        restore_generator(self.generator, state["generator"])
+        memory = {k: v.to(self.device.hidden.device) for k, v in state["core_state"].items()}
+        self.core_state = CoreState(**memory)
+        for name in ("obs", "is_first", "last_action", "last_reward"):
+            getattr(self.host, name)[-1] = state[name]
+        vars(self.tracker).update(state["tracker"])

@@ -1,0 +1,112 @@
+"""One network function for acting and learning: a fast unroll equals the plain loop."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from agents import networks
+from agents.config import NetworkConfig
+from agents.networks import Agent, CoreState
+
+A, HIDDEN = 7, 11
+
+
+def vector_agent(size: int = 5) -> Agent:
+    torch.manual_seed(3)
+    space = gymnasium.spaces.Box(-1, 1, (size,), np.float32)
+    return Agent(space, A, NetworkConfig(encoder="mlp", hidden_size=HIDDEN))
+
+
+def image_agent(encoder: str = "shallow", shape=(52, 61, 3), hidden: int = HIDDEN) -> Agent:
+    torch.manual_seed(3)
+    space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+    return Agent(space, A, NetworkConfig(encoder=encoder, hidden_size=hidden))
+
+
+def inputs(T: int, B: int, p_first: float, seed: int = 0, size: int = 5):
+    g = torch.Generator().manual_seed(seed)
+    is_first = torch.rand(T, B, generator=g) < p_first
+    last_action = torch.randint(A, (T, B), generator=g).masked_fill(is_first, -1)
+    last_reward = torch.randn(T, B, generator=g).masked_fill(is_first, 0.0)
+    state = CoreState(torch.randn(B, HIDDEN, generator=g), torch.randn(B, HIDDEN, generator=g))
+    return torch.randn(T, B, size, generator=g), last_action, last_reward, is_first, state
+
+
+@pytest.mark.parametrize("p_first", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize(("T", "B"), [(1, 3), (13, 2), (17, 5)])
+def test_unroll_equals_step_by_step_with_random_resets(T, B, p_first):
+    agent = vector_agent()
+    obs, last_action, last_reward, is_first, state = inputs(T, B, p_first)
+    output, final = agent.unroll(obs, last_action, last_reward, is_first, state)
+
+    cell = torch.nn.LSTMCell(HIDDEN + A + 1, HIDDEN)  # the plain truth, one environment at a time
+    cell.load_state_dict({k[:-3]: v for k, v in agent.core.state_dict().items()})
+    for b in range(B):
+        hidden, memory = state.hidden[b], state.cell[b]
+        for t in range(T):
+            if is_first[t, b]:
+                hidden, memory = torch.zeros(HIDDEN), torch.zeros(HIDDEN)
+            z = agent.encoder(obs[t, b].unsqueeze(0))[0]
+            one_hot = torch.zeros(A)
+            if last_action[t, b] >= 0:
+                one_hot[last_action[t, b]] = 1.0
+            hidden, memory = cell(
+                torch.cat([z, one_hot, last_reward[t, b, None]]), (hidden, memory)
+            )
+            torch.testing.assert_close(output.embedding[t, b], z)
+            torch.testing.assert_close(output.context[t, b], hidden)
+            torch.testing.assert_close(output.logits[t, b], agent.policy(hidden))
+            torch.testing.assert_close(output.value[t, b], agent.value(hidden)[0])
+        torch.testing.assert_close(final.hidden[b], hidden)
+        torch.testing.assert_close(final.cell[b], memory)
+
+
+def test_garbage_before_an_episode_changes_nothing_in_it():
+    agent = vector_agent()
+    obs, last_action, last_reward, is_first, state = inputs(11, 3, 0.0)
+    is_first[6, 1] = True
+    before, _ = agent.unroll(obs, last_action, last_reward, is_first, state)
+    obs[:6, 1], last_reward[:6, 1] = torch.nan, torch.inf
+    state.hidden[1], state.cell[1] = torch.nan, torch.inf
+    after, _ = agent.unroll(obs, last_action, last_reward, is_first, state)
+    for x, y in zip(before, after, strict=True):
+        assert torch.equal(x[6:, 1], y[6:, 1])
+        assert torch.equal(x[:, [0, 2]], y[:, [0, 2]])
+
+
+def test_shallow_network_is_the_published_one():
+    agent = image_agent(shape=(72, 96, 3), hidden=256)
+    images = torch.randint(256, (2, 72, 96, 3), dtype=torch.uint8)
+    encoder = agent.encoder
+    x = images.permute(0, 3, 1, 2) / 255
+    x = torch.relu(torch.nn.functional.conv2d(x, encoder.conv1.weight, encoder.conv1.bias, 4))
+    x = torch.relu(torch.nn.functional.conv2d(x, encoder.conv2.weight, encoder.conv2.bias, 2))
+    assert x.shape == (2, 32, 7, 10)  # VALID convolutions
+    expected = torch.relu(encoder.fc(x.permute(0, 2, 3, 1).flatten(1)))
+    torch.testing.assert_close(encoder(images), expected)
+    count = sum(p.numel() for p in agent.parameters())
+    assert 1.1e6 < count < 1.2e6  # "1.2 M" in IMPALA's figure 3, which counts a language input
+
+
+def test_deep_network_is_the_published_one():
+    agent = image_agent("deep", shape=(72, 96, 3), hidden=256)
+    convolutions = [m for m in agent.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 15
+    assert [c.out_channels for c in convolutions] == 5 * [16] + 10 * [32]
+    assert agent.encoder.fc.in_features == 32 * 9 * 12
+    assert agent.encoder(torch.zeros(2, 72, 96, 3, dtype=torch.uint8)).shape == (2, 256)
+    assert sum(p.numel() for p in agent.parameters()) == pytest.approx(1.6e6, rel=0.06)
+
+
+def test_chunks_do_not_change_the_embedding(monkeypatch):
+    agent = image_agent()
+    images = torch.randint(256, (3, 5, 52, 61, 3), dtype=torch.uint8)
+    whole = agent.encode(images)
+    monkeypatch.setattr(networks, "IMAGES_PER_CHUNK", 4)
+    torch.testing.assert_close(agent.encode(images), whole)
+
+
+def test_encoder_must_fit_the_observations():
+    with pytest.raises(ValueError, match="mlp"):
+        Agent(gymnasium.spaces.Box(-1, 1, (5,), np.float32), A, NetworkConfig(encoder="shallow"))

@@ -1,0 +1,137 @@
+"""Collecting: rows line up, memory is carried, ends and timeouts are told apart."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.config import NetworkConfig
+from agents.networks import Agent, CoreState
+from agents.rollout import Actor, EpisodeTracker, Rollout, act
+from tests.known_answer_envs import RandomEnds, Result
+
+T, B, HIDDEN = 11, 3, 13
+
+
+def make_actor(bootstrap: bool = False, clip: bool = False, discount: float = 0.9) -> Actor:
+    env = RandomEnds(B)
+    torch.manual_seed(0)
+    agent = Agent(env.single_observation_space, env.num_actions, NetworkConfig("mlp", HIDDEN))
+    space = env.single_observation_space
+    rollout = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(1)
+    actor = Actor(
+        env, agent, rollout, rollout, generator,
+        discount=discount, clip_rewards=clip, bootstrap_on_timeout=bootstrap,
+    )  # fmt: skip
+    actor.start(range(B))
+    return actor
+
+
+def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:
+    """Let the environments note each step: actions, result, observation that followed."""
+    log = []
+    step_into = actor.envs.step_into
+
+    def noting(actions, obs):
+        result = step_into(actions, obs)
+        log.append((actions.copy(), result, obs.copy()))
+        return result
+
+    actor.envs.step_into = noting  # type: ignore[method-assign]
+    return log
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_rows_hold_what_happened(clip):
+    actor = make_actor(clip=clip)
+    log = record(actor)
+    ended = np.ones(B, bool)
+    for _ in range(3):
+        first = len(log)
+        actor.collect()
+        r = actor.host
+        for t in range(T):
+            np.testing.assert_array_equal(r.is_first[t], ended)
+            actions, result, next_obs = log[first + t]
+            ended = result.terminated | result.truncated
+            clipped = result.reward.clip(-1, 1)
+            np.testing.assert_array_equal(r.action[t], actions)
+            np.testing.assert_array_equal(r.reward[t], clipped if clip else result.reward)
+            np.testing.assert_array_equal(r.discount[t], np.where(ended, 0, np.float32(0.9)))
+            np.testing.assert_array_equal(r.obs[t + 1], next_obs)
+            np.testing.assert_array_equal(r.last_action[t + 1], np.where(ended, -1, actions))
+            np.testing.assert_array_equal(r.last_reward[t + 1], np.where(ended, 0, clipped))
+        np.testing.assert_array_equal(r.is_first[T], ended)
+
+
+def test_acting_memory_equals_learning_memory():
+    actor = make_actor()
+    for _ in range(3):
+        actor.collect()
+        r = actor.host
+        _, after_row_T_minus_1 = actor.agent.unroll(
+            r.obs[:-1], r.last_action[:-1], r.last_reward[:-1], r.is_first[:-1],
+            CoreState(r.hidden, r.cell),
+        )  # fmt: skip
+        # obs[T] enters memory once: as row 0 of the next rollout
+        torch.testing.assert_close(after_row_T_minus_1.hidden, actor.core_state.hidden)
+        torch.testing.assert_close(after_row_T_minus_1.cell, actor.core_state.cell)
+
+
+def test_timeout_adds_the_value_of_the_last_observation_and_nothing_else():
+    with_bootstrap, without = make_actor(bootstrap=True), make_actor()
+    log = record(with_bootstrap)
+    with_bootstrap.collect(), without.collect()
+    r = with_bootstrap.host
+    difference = r.reward - without.host.reward
+    truncated = np.stack([result.truncated for _, result, _ in log])
+    assert truncated.any()
+    assert not difference[~torch.from_numpy(truncated)].any()
+    for t, b in np.argwhere(truncated):
+        # the truth: the same episode, prolonged by its last observation
+        obs, last_action = r.obs[: t + 2].clone(), r.last_action[: t + 2].clone()
+        last_reward, is_first = r.last_reward[: t + 2].clone(), r.is_first[: t + 2].clone()
+        obs[t + 1, b] = torch.from_numpy(log[t][1].final_obs[b])
+        last_action[t + 1, b] = r.action[t, b]
+        last_reward[t + 1, b] = float(log[t][1].reward[b].clip(-1, 1))
+        is_first[t + 1, b] = False
+        state = CoreState(r.hidden, r.cell)
+        output, _ = with_bootstrap.agent.unroll(obs, last_action, last_reward, is_first, state)
+        expected = 0.9 * output.value[t + 1, b]
+        torch.testing.assert_close(difference[t, b], expected.detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_actions_are_drawn_from_the_policy():
+    actor = make_actor()
+    n = 20_000
+    obs = torch.zeros(n, 5) + torch.tensor([0.3, -0.2, 0.5, 0.9, -1.0])
+    none = torch.full((n,), -1), torch.zeros(n)
+    state = actor.agent.initial_state(n)
+    is_first = torch.ones(n, dtype=torch.bool)
+    args = (obs, is_first, *none, state)
+    action, _ = act(actor.agent, *args, torch.Generator().manual_seed(5))
+    output, _ = actor.agent.unroll(obs[None], none[0][None], none[1][None], is_first[None], state)
+    expected = output.logits[0, 0].softmax(0).detach()
+    frequency = torch.bincount(action, minlength=7) / n
+    torch.testing.assert_close(frequency, expected, atol=0.015, rtol=0)
+    greedy, _ = act(actor.agent, *args, torch.Generator(), greedy=True)
+    assert (greedy == expected.argmax()).all()
+
+
+def test_tracker_reports_episodes_and_leaves_out_staggered_ones():
+    nan = np.nan
+    tracker = EpisodeTracker(2, stagger=True)
+
+    def add(reward, ended, success=(nan, nan)):
+        ended = np.array(ended)
+        arrays = np.float32(reward), np.zeros(2, bool), ended, np.float32(success)
+        return tracker.add(Result(*arrays))
+
+    assert add([5, 1], [True, False]) == []  # cut short by the stagger
+    assert add([1, 2], [False, True], (2.5, nan)) == []
+    assert add([1, 4], [False, False], (1.5, nan)) == []
+    finished = add([3, 7], [True, True])
+    assert [i for i, _ in finished] == [0, 1]
+    assert [e.ret for _, e in finished] == [5.0, 11.0]
+    assert [e.length for _, e in finished] == [3, 2]
+    assert [e.success_seconds for _, e in finished] == [[2.5, 1.5], []]
