@@ -1,0 +1,179 @@
+"""Shrink runs to the few kilobytes that are kept in `benchmarks/results`.
+
+Run as `python -m analysis.export RUN... [--out FOLDER]`. Each run becomes
+`<out>/<level>/<preset>/<aux>[-<tag>]/seed_<n>/`, which the rest of `analysis` reads like a run:
+
+- config.yaml: the run's, without the folder it was written to;
+- curves.csv: the run's frames in 100 bins, with means over the episodes that ended in each;
+- progress.csv: columns that tell how training went, averaged in 100 bins;
+- aux_by_horizon.csv: loss and accuracy at each horizon k, averaged in 20 bins.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from analysis.curves import COMMITTED_RESULTS
+from analysis.files import CommandLine, replaced_when_complete
+from analysis.runs import (
+    CONFIG_FILE,
+    CURVES_COLUMNS,
+    CURVES_FILE,
+    HORIZON_FILE,
+    PROGRESS_FILE,
+    Run,
+    column_names,
+    find_runs,
+    open_run,
+    read_table,
+)
+from analysis.statistics import FloatArray, binned_means, binned_sums
+
+CURVE_BINS = 100
+HORIZON_BINS = 20
+WHOLE_NUMBERS = ("frames", "frames_from", "frames_to", "k")
+PROGRESS_COLUMNS = (
+    "frames_per_second",
+    "entropy",
+    "explained_variance",
+    "aux/loss",
+    "aux/accuracy",
+    "aux/chance",
+    "aux/bound",
+)
+
+
+def export_run(run: Run, out: Path) -> Path:
+    """Write the small version of `run` under `out`; return its folder.
+
+    Raises ValueError: the run has no finished episode, or the folder is another backend's. OSError.
+    """
+    if not len(run.returns.frames):
+        raise ValueError(f"{run.folder} has no finished episode to export")
+    folder = out / run.level / run.preset / run.arm / f"seed_{run.seed}"
+    if (folder / CONFIG_FILE).is_file() and open_run(folder).backend != run.backend:
+        raise ValueError(f"{folder} holds a run on another backend; choose another --out")
+    _write_table(
+        folder / CURVES_FILE, ("frames_from", "frames_to", *CURVES_COLUMNS), _curve_rows(run)
+    )
+    if (run.folder / PROGRESS_FILE).is_file():
+        columns, rows = _progress_rows(run)
+        _write_table(folder / PROGRESS_FILE, columns, rows)
+    if (run.folder / HORIZON_FILE).is_file():
+        _write_table(folder / HORIZON_FILE, ("frames", "k", "loss", "accuracy"), _horizon_rows(run))
+    # Last, because a folder with a configuration counts as a run.
+    config = {key: value for key, value in run.config.items() if key != "run_root"}
+    with replaced_when_complete(folder / CONFIG_FILE) as temporary:
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        temporary.write_text(text, encoding="utf-8")
+    return folder
+
+
+def _curve_rows(run: Run) -> FloatArray:
+    """Rows of curves.csv, [CURVE_BINS, columns]."""
+    returns, width = run.returns, run.frames / CURVE_BINS
+
+    def sums(values: FloatArray) -> FloatArray:
+        return binned_sums(returns.frames, values, width, CURVE_BINS)
+
+    def means(values: FloatArray, weights: FloatArray) -> FloatArray:
+        return binned_means(returns.frames, values, weights, width, CURVE_BINS)
+
+    return np.stack(
+        [
+            np.arange(CURVE_BINS) * width,
+            np.arange(1, CURVE_BINS + 1) * width,
+            sums(returns.episodes),
+            means(returns.mean_return, returns.episodes),
+            means(returns.successes, returns.episodes),
+            means(returns.first_seconds, returns.first_count),
+            sums(returns.first_count),
+            means(returns.later_seconds, returns.later_count),
+            sums(returns.later_count),
+        ],
+        axis=1,
+    )
+
+
+def _progress_rows(run: Run) -> tuple[tuple[str, ...], FloatArray]:
+    """Columns and rows [CURVE_BINS, columns] of progress.csv; `frames` is a bin's end."""
+    path = run.folder / PROGRESS_FILE
+    columns = ("frames", *(name for name in PROGRESS_COLUMNS if name in column_names(path)))
+    table = read_table(path, columns)
+    width = run.frames / CURVE_BINS
+    means = [
+        binned_means(table["frames"], table[name], np.ones_like(table["frames"]), width, CURVE_BINS)
+        for name in columns[1:]
+    ]
+    ends = np.arange(1, CURVE_BINS + 1) * width
+    return columns, _with_values(np.stack([ends, *means], axis=1), keys=1)
+
+
+def _horizon_rows(run: Run) -> FloatArray:
+    """Rows (frames at the end of a bin, k, loss, accuracy) by bin and k, [rows, 4]."""
+    frames, ks, losses, accuracies = read_table(
+        run.folder / HORIZON_FILE, ("frames", "k", "loss", "accuracy")
+    ).values()
+    width = run.frames / HORIZON_BINS
+    ends = np.arange(1, HORIZON_BINS + 1) * width
+    blocks = []
+    for k in np.unique(ks):
+        at_k = ks == k
+        loss, accuracy = (
+            binned_means(frames[at_k], values[at_k], np.ones(at_k.sum()), width, HORIZON_BINS)
+            for values in (losses, accuracies)
+        )
+        blocks.append(np.stack([ends, np.full(HORIZON_BINS, k), loss, accuracy], axis=1))
+    # [K, bins, 4] -> bins first, as in the run's own file
+    rows = np.stack(blocks, axis=1).reshape(-1, 4) if blocks else np.empty((0, 4))
+    return _with_values(rows, keys=2)
+
+
+def _with_values(rows: FloatArray, keys: int) -> FloatArray:
+    """The rows with a value beyond their first `keys` columns: short runs leave bins empty."""
+    return rows[~np.isnan(rows[:, keys:]).all(axis=1)]
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[FloatArray]) -> None:
+    """Write a CSV with frames as whole numbers, the rest with six digits, NaN as empty cells."""
+
+    def cell(column: str, value: float) -> str:
+        if np.isnan(value):
+            return ""
+        return f"{value:.0f}" if column in WHOLE_NUMBERS else f"{value:.6g}"
+
+    with (
+        replaced_when_complete(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([cell(*pair) for pair in zip(columns, row, strict=True)])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = CommandLine("python -m analysis.export", "Shrink runs to small committed results.")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        type=Path,
+        default=COMMITTED_RESULTS,
+        help="where to write them (default: benchmarks/results)",
+    )
+    return parser.execute(_command, argv)
+
+
+def _command(arguments: argparse.Namespace) -> None:
+    for run in find_runs(arguments.runs):
+        print(export_run(run, arguments.out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

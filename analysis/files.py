@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all, and command lines that fail in one sentence."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+
+@contextmanager
+def replaced_when_complete(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there replaces `path` on success.
+
+    An error inside the block leaves `path` as it was. Missing parent folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class CommandLine(argparse.ArgumentParser):
+    """Arguments of a command on run folders; a mistake is one sentence and exit code 2."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description)
+        self.add_argument(
+            "runs",
+            metavar="RUN",
+            nargs="+",
+            type=Path,
+            help="a run's folder, or a folder that holds run folders at any depth",
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print `message` without the usage block that argparse would put before it."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+    def execute(self, command: Callable[[argparse.Namespace], None], argv: list[str] | None) -> int:
+        """Run `command` on the parsed arguments; bad input becomes a sentence and exit code 2."""
+        arguments = self.parse_args(argv)
+        try:
+            command(arguments)
+        except ValueError as error:
+            print(f"{self.prog}: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            sentence = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            print(f"{self.prog}: {sentence}", file=sys.stderr)
+            return 2
+        return 0

@@ -1,0 +1,32 @@
+"""Returns of policies that learn nothing, by level: what a curve has to rise above.
+
+All were recorded in the real DeepMind Lab (google-deepmind/lab, commit b1db91a, unpatched) over
+full episodes with action repeat 4 and IMPALA's nine actions.
+"""
+
+from typing import NamedTuple
+
+
+class ReferenceReturn(NamedTuple):
+    """A horizontal line of a figure: mean return per episode and how it was measured."""
+
+    policy: str
+    mean_return: float
+    standard_error: float
+    source: str
+
+
+_RANDOM_SOURCE = "uniform over the nine actions, drawn anew every agent step"
+
+REFERENCE_RETURNS: dict[str, tuple[ReferenceReturn, ...]] = {
+    "room_watermaze": (
+        ReferenceReturn("random", 0.78, 0.14, f"{_RANDOM_SOURCE}; 195 episodes"),
+        ReferenceReturn(
+            "blind walker",
+            5.37,
+            0.43,
+            "walks forward and turns by a random angle where a wall stops it, without looking; "
+            "100 episodes",
+        ),
+    ),
+}
