@@ -1,0 +1,85 @@
+"""Playing episodes with a trained agent, and what their mean return tells."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from scipy import stats
+
+from agents.networks import Agent
+from agents.rollout import BatchedEnv, Episode, EpisodeTracker, act
+
+FIRST_SEED = 2**30  # training never uses seeds from here on
+RESAMPLES = 9999
+
+
+def evaluate(
+    agent: Agent,
+    env: BatchedEnv,
+    episodes: int,
+    seed: int = FIRST_SEED,
+    greedy: bool = False,
+    watch: Callable[[np.ndarray], None] | None = None,
+) -> list[Episode]:
+    """Return `episodes` whole episodes of `agent` in `env`, in the order of the environments.
+
+    Every environment plays its share, decided beforehand: taking the first ones to finish would
+    favour short episodes. `seed`: environment i starts with seed + i. `greedy`: take the most
+    likely action instead of sampling. `watch` is given each observation of environment 0's first
+    episode before the agent acts on it.
+    """
+    device = next(agent.parameters()).device
+    B = env.num_envs
+    share = [episodes // B + (i < episodes % B) for i in range(B)]
+    played: list[list[Episode]] = [[] for _ in range(B)]
+    tracker = EpisodeTracker(B, stagger=False)
+    generator = torch.Generator(device).manual_seed(seed)
+    space = env.single_observation_space
+    obs = np.empty((B, *space.shape), space.dtype)
+    env.reset_into(range(seed, seed + B), obs)
+    is_first = torch.ones(B, dtype=torch.bool)
+    last_action = torch.full((B,), -1)
+    last_reward = torch.zeros(B)
+    core_state = agent.initial_state(B)
+    while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
+        if watch is not None and not played[0]:
+            watch(obs[0])
+        action, core_state = act(
+            agent,
+            torch.from_numpy(obs).to(device),
+            is_first,
+            last_action.to(device),
+            last_reward.to(device),
+            core_state,
+            generator,
+            greedy,
+        )
+        action = action.cpu()
+        result = env.step_into(action.numpy(), obs)
+        for i, episode in tracker.add(result):
+            if len(played[i]) < share[i]:
+                played[i].append(episode)
+        is_first = torch.from_numpy(result.terminated | result.truncated)
+        reward = torch.from_numpy(result.reward).clamp(-1, 1)
+        last_action = torch.where(is_first, -1, action)
+        last_reward = torch.where(is_first, 0.0, reward)
+    return [episode for done in played for episode in done]
+
+
+def mean_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """Return (mean, low, high): a 95 % percentile-bootstrap interval of the mean over `values`.
+
+    It covers the chance in the episodes of one trained agent, not the spread between trainings.
+    One value has no interval: low and high are NaN.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
+    interval = stats.bootstrap(
+        (np.asarray(values, dtype=float),),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return mean, float(interval.low), float(interval.high)

@@ -1,0 +1,84 @@
+"""What a run shows: a progress bar on a terminal, a line per log row elsewhere."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+
+class TwoLines(Progress):
+    """The bar, and a line of text below it: together they are too wide for many a terminal."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn, from top to bottom."""
+        for task in self.tasks:
+            yield self.make_tasks_table([task])
+            yield Text(task.fields["text"])
+
+
+class ProgressDisplay:
+    """Shows how far the run `title` is, between `__enter__` and `__exit__`."""
+
+    def __init__(
+        self, title: str, total_frames: int, frames: int, console: Console | None = None
+    ) -> None:
+        self.console = console or Console()
+        self._title = title
+        self._total_frames = total_frames
+        self._start = (frames, time.monotonic())
+        self._bar = TwoLines(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            refresh_per_second=2,
+        )
+        text = "waiting for the first log row ..."
+        self._task = self._bar.add_task(title, total=total_frames, completed=frames, text=text)
+
+    def __enter__(self) -> "ProgressDisplay":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, frames: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=frames)
+
+    def show(self, row: Mapping[str, Any], returns: Sequence[float]) -> None:
+        """Show a log `row` (agents.metrics), and the mean of the recent episodes' `returns`."""
+        frames = row["frames"]
+        start_frames, start = self._start
+        rate = (frames - start_frames) / max(time.monotonic() - start, 1e-9)
+        left = (self._total_frames - frames) / max(rate, 1e-9)
+        mean = f"{sum(returns) / len(returns):.2f}" if returns else "none yet"
+        text = (
+            f"{frames:,} of {self._total_frames:,} frames | "
+            f"{row['frames_per_second']:,.0f} frames/s | return {mean} | {duration(left)} left"
+        )
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=frames, text=text)
+        else:
+            print(f"{self._title} | {text}", flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` as a person would say it: 45 s, 12 min, 3 h 05 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(seconds, 0):.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

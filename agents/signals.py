@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM: a request that the training loop answers after its update, then the end."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupted(BaseException):
+    """The process was asked to end. `exit_code`: 130 after Ctrl-C, 143 after SIGTERM.
+
+    A BaseException, as KeyboardInterrupt is, so that no handler of errors swallows it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class StopSignals:
+    """Between `__enter__` and `__exit__`, SIGINT and SIGTERM raise Interrupted.
+
+    Inside `with signals.deferred():` the first one only sets `requested`, so that the caller can
+    finish what it is at and call `raise_if_requested`; a second one raises at once.
+    """
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._deferred = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Hold the first signal back; at the end of the block it is raised if nobody did."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.raise_if_requested()
+
+    def raise_if_requested(self) -> None:
+        """Raise Interrupted if a signal was held back."""
+        if self.requested is not None:
+            raise Interrupted(self.requested)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._deferred and self.requested is None:
+            self.requested = number
+        else:
+            raise Interrupted(number)

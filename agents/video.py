@@ -1,0 +1,55 @@
+"""A film of an episode: what the agent sees, and where it is in a corner."""
+
+from pathlib import Path
+from types import TracebackType
+
+import imageio.v2 as imageio
+import numpy as np
+from PIL import Image
+
+from agents.files import naming
+
+SCALE = 4  # screen pixels per pixel of an observation
+INSET = 0.33  # height of the top-down picture, as a part of the film's
+MARGIN = 4  # screen pixels around it
+FRAMES_PER_SECOND = 15  # agent steps in a nominal second: real time
+
+
+class Film:
+    """Writes an MP4 file between `__enter__` and `__exit__`.
+
+    Raises ValueError: another ending than .mp4. OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.suffix != ".mp4":
+            raise ValueError(f"video is {str(path)!r}; its name must end in .mp4.")
+        self.path = path
+
+    def __enter__(self) -> "Film":
+        with naming(self.path), open(self.path, "wb"):
+            pass  # ffmpeg would explain an unwritable file in many lines
+        self._writer = imageio.get_writer(self.path, fps=FRAMES_PER_SECOND, macro_block_size=2)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+    def add(self, observation: np.ndarray, top_down: np.ndarray) -> None:
+        """Add a picture: `observation` [H, W, 3] uint8, `top_down` [H', W', 3] uint8 as inset."""
+        self._writer.append_data(picture(observation, top_down))
+
+
+def picture(observation: np.ndarray, top_down: np.ndarray) -> np.ndarray:
+    """Return `observation` [H, W, 3], enlarged, with `top_down` in its upper right corner."""
+    canvas = observation.repeat(SCALE, axis=0).repeat(SCALE, axis=1)  # [H*S, W*S, 3]
+    height = round(INSET * len(canvas))
+    width = round(height * top_down.shape[1] / top_down.shape[0])
+    inset = Image.fromarray(top_down).resize((width, height), Image.Resampling.LANCZOS)
+    canvas[MARGIN : MARGIN + height, -MARGIN - width : -MARGIN] = np.asarray(inset)
+    return canvas

@@ -1,0 +1,88 @@
+"""Everything that one run is: its level, its agent, its auxiliary loss, its length, its folder."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agents.config import AgentConfig
+from cpc_aux.config import AuxConfig
+from envs.config import EnvConfig
+
+MAX_SEED = 2**31
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """How often a run writes, in environment frames."""
+
+    every_frames: int = 100_000  # one row in progress.csv and TensorBoard
+    checkpoint_frames: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class ResumeConfig:
+    """What a run that continues may change."""
+
+    extend: bool = False  # allow a longer total_frames: the learning rate then decays more slowly
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run. Made by `configs.compose_jobs`; `validate` has passed for those."""
+
+    env: EnvConfig
+    agent: AgentConfig
+    aux: AuxConfig
+    preset: str  # name of the agent's preset; only names the run's folder
+    total_frames: int = 20_000_000  # environment frames, four per agent step
+    seed: int = 1
+    device: str = "auto"
+    run_root: str = "runs"
+    tag: str | None = None
+    threads: int | None = None  # worker threads = groups of environments; null: one per core
+    log: LogConfig = field(default_factory=LogConfig)
+    resume: ResumeConfig = field(default_factory=ResumeConfig)
+
+    @property
+    def arm(self) -> str:
+        """The auxiliary loss and the tag: what tells this run from the others of its level."""
+        return self.aux.name if self.tag is None else f"{self.aux.name}-{self.tag}"
+
+    @property
+    def level_folder(self) -> Path:
+        """Folder of all runs of this level and agent preset."""
+        return Path(self.run_root).expanduser() / self.env.backend / self.env.level / self.preset
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.level_folder / self.arm / f"seed_{self.seed}"
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        self.env.validate()
+        self.agent.validate()
+        self.aux.validate()
+        at_least_one = {
+            "total_frames": self.total_frames,
+            "threads": 1 if self.threads is None else self.threads,
+            "log.every_frames": self.log.every_frames,
+            "log.checkpoint_frames": self.log.checkpoint_frames,
+        }
+        for name, value in at_least_one.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1.")
+        if not 0 <= self.seed < MAX_SEED:
+            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device is {self.device!r}; allowed: auto, cpu, cuda.")
+        for name, text in (("preset", self.preset), ("tag", self.tag)):
+            if text is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+                raise ValueError(
+                    f"{name} is {text!r}; it names a folder: letters, digits, '.', '_' and '-'."
+                )
+        if self.aux.name != "none" and self.aux.horizon >= self.agent.unroll_length:
+            raise ValueError(
+                f"aux.horizon is {self.aux.horizon}; it must be below agent.unroll_length "
+                f"({self.agent.unroll_length}), or the last predictions have no target."
+            )

@@ -1,0 +1,72 @@
+"""Plain mappings to plain dataclasses, with one clear sentence for whatever does not fit.
+
+OmegaConf's structured configs would do most of this, but they refuse frozen dataclasses, Literal
+and 1e9 as an integer, and explain a mistake in several lines of internals.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+WANTED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+}
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """Return the dataclass `cls` made from `values`, converted to the types of its fields.
+
+    `path` ("aux.", say) is put before a key in messages.
+    Raises ValueError: unknown or missing key, value of another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise ValueError(
+                f"{path}{key} is not a setting; allowed here: "
+                f"{', '.join(path + name for name in fields)}."
+            )
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for name, field in fields.items():
+        if name in values:
+            arguments[name] = _convert(values[name], hints[name], path + name)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{path}{name} has no value; give {path}{name}=...")
+    return cls(**arguments)
+
+
+def _convert(value: Any, hint: Any, path: str) -> Any:
+    """Return `value` as the type that `hint` names; see `from_mapping`."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        hint = next(option for option in options if option is not type(None))
+    if typing.get_origin(hint) is typing.Literal:
+        allowed = typing.get_args(hint)
+        if value not in allowed:
+            raise ValueError(f"{path} is {value!r}; allowed: {', '.join(map(str, allowed))}.")
+        return value
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
+        return from_mapping(typing.cast(type[Any], hint), value, path + ".")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and number and math.isfinite(value) and value == int(value):
+        return int(value)  # 1e9 arrives as a float
+    if hint is float and number and math.isfinite(value):
+        return float(value)
+    if hint is str and (isinstance(value, str) or number):
+        return str(value)  # tag=3 arrives as a number
+    raise ValueError(f"{path} is {value!r}; it must be {WANTED[hint]}.")

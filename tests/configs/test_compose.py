@@ -1,0 +1,151 @@
+"""Command lines to runs: presets, sweeps, and what aux=none ignores."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from configs import compose_jobs, jobs_from_command_line
+from configs.compose import options
+
+
+def one(*arguments):
+    (job,) = compose_jobs(list(arguments))
+    assert job.error is None, job.error
+    return job.config
+
+
+def error(*arguments):
+    (job,) = compose_jobs(list(arguments))
+    assert "\n" not in job.error
+    return job.error
+
+
+def test_defaults():
+    config = one()
+    assert (config.env.level, config.preset, config.aux.name) == (
+        "room_watermaze",
+        "a2c_laptop",
+        "none",
+    )
+    assert config.total_frames == 20_000_000
+    assert config.folder == Path("runs/labsim/room_watermaze/a2c_laptop/none/seed_1")
+    with pytest.raises(FrozenInstanceError):
+        config.seed = 2
+
+
+def test_paper_preset_is_the_papers():
+    """CPC paper, section 3.4; IMPALA, tables D.1 and D.3; paper's figure 6."""
+    config = one("agent=a2c", "aux=cpc")
+    assert config.env.num_envs == 32
+    assert config.total_frames == 10**9
+    agent = config.agent
+    assert (agent.network.encoder, agent.network.hidden_size) == ("shallow", 256)
+    assert (agent.unroll_length, agent.discount, agent.gae_lambda) == (100, 0.99, 1.0)
+    assert (agent.learning_rate, agent.entropy_cost, agent.value_cost) == (4.8e-4, 2.5e-4, 0.5)
+    assert (agent.rmsprop_epsilon, agent.max_grad_norm, agent.clip_rewards) == (0.1, None, True)
+    assert (agent.normalize_advantages, agent.bootstrap_on_timeout) == (False, False)
+    assert config.aux.horizon == 30
+
+
+def test_command_line_beats_the_preset():
+    config = one("env.num_envs=7", "total_frames=3e6", "agent=a2c", "agent.unroll_length=41")
+    assert (config.env.num_envs, config.total_frames, config.agent.unroll_length) == (
+        7,
+        3_000_000,
+        41,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"), [("1e9", 10**9), ("20_000_000", 20_000_000), ("5000", 5000)]
+)
+def test_forms_of_whole_numbers(text, frames):
+    assert one(f"total_frames={text}").total_frames == frames
+
+
+@pytest.mark.parametrize("env", options("env"))
+@pytest.mark.parametrize("agent", options("agent"))
+@pytest.mark.parametrize("aux", options("aux"))
+def test_every_combination_composes_and_is_named_after_itself(env, agent, aux):
+    config = one(f"env={env}", f"agent={agent}", f"aux={aux}")
+    assert config.aux.name == aux
+    assert config.preset == agent
+
+
+def test_dmlab_spelling_is_the_same_run():
+    assert one("env=rooms_watermaze") == one("env=room_watermaze")
+    assert one("env.level=rooms_watermaze") == one()
+
+
+def test_none_ignores_the_keys_of_the_other_arms():
+    assert one("aux=none", "aux.horizon=5", "aux.weight=0.5") == one("aux=none")
+    assert error("aux=none", "aux.horizn=5").startswith("aux.horizn is not a setting")
+
+
+def test_sweep_is_every_combination_last_key_fastest():
+    jobs = compose_jobs(["aux=none,cpc", "seed=1,2,3", "aux.horizon=5"], multirun=True)
+    found = [(job.config.aux.name, job.config.seed) for job in jobs]
+    assert found == [(aux, seed) for aux in ("none", "cpc") for seed in (1, 2, 3)]
+    assert [job.config.aux.horizon for job in jobs if job.config.aux.name == "cpc"] == [5] * 3
+    assert jobs[4].settings == ("aux=cpc", "seed=2", "aux.horizon=5")
+    assert len(compose_jobs(["seed=range(1,4)"], multirun=True)) == 3
+
+
+def test_sweep_keeps_good_jobs_beside_bad_ones():
+    good, bad = compose_jobs(["aux=cpc", "aux.horizon=7,50"], multirun=True)
+    assert good.error is None
+    assert bad.config is None
+    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in bad.error
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("env=nowhere", "env=nowhere is not known; env can be room_watermaze, rooms_watermaze."),
+        ("aux=cpcc", "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
+        ("agent={a: 1}", "agent={a: 1} is not known; agent can be a2c, a2c_laptop."),
+        ("sed=1", "sed is not a setting; allowed here: env, agent,"),
+        ("+sed=1", "sed is not a setting"),
+        ("agent.lr=1", "agent.lr is not a setting; allowed here: agent.network,"),
+        ("seed.x=1", "seed is {'x': 1}; it must be a whole number."),
+        ("total_frames=-1", "total_frames is -1; it must be at least 1."),
+        ("total_frames=1.5", "total_frames is 1.5; it must be a whole number."),
+        ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
+        ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
+        ("seed=-1", "seed is -1; it must lie between 0 and"),
+        ("threads=0", "threads is 0; it must be at least 1."),
+        ("log.every_frames=0", "log.every_frames is 0; it must be at least 1."),
+        ("device=tpu", "device is 'tpu'; allowed: auto, cpu, cuda."),
+        ("tag=a/b", "tag is 'a/b'; it names a folder"),
+        ("tag=..", "tag is '..'; it names a folder"),
+        ("run_root=${nothing}", "run_root=${nothing}: "),
+    ],
+)
+def test_bad_values_get_one_sentence(argument, sentence):
+    assert error(argument).startswith(sentence)
+
+
+@pytest.mark.parametrize("argument", ["seed", "=1", "~seed", "seed=1,2,", "--seed=1", "seed=[1"])
+def test_what_is_no_setting_is_refused(argument):
+    with pytest.raises(ValueError, match=r"is not a setting; write key=value"):
+        compose_jobs([argument])
+
+
+def test_several_values_need_multirun():
+    with pytest.raises(ValueError, match="add -m"):
+        compose_jobs(["seed=1,2"])
+    with pytest.raises(ValueError, match="list the values"):
+        compose_jobs(["agent.learning_rate=interval(0,1)"], multirun=True)
+
+
+def test_options_may_stand_anywhere(capsys):
+    for argv in (["-m", "aux=none", "seed=1,2"], ["aux=none", "-m", "seed=1,2"]):
+        assert [job.config.seed for job in jobs_from_command_line(argv, "")] == [1, 2]
+    with pytest.raises(ValueError, match="--fast is not an option; allowed: -m, -h"):
+        jobs_from_command_line(["seed=1", "--fast"], "")
+    with pytest.raises(SystemExit):
+        jobs_from_command_line(["-h"], "What it does.")
+    printed = capsys.readouterr().out
+    assert "What it does." in printed
+    assert "aux=cpc | cpc_action | none" in printed

@@ -1,0 +1,66 @@
+"""Mappings to dataclasses: what converts, and the sentence for what does not."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs import from_mapping
+
+
+@dataclass(frozen=True)
+class Inner:
+    width: float = 2.0
+
+
+@dataclass(frozen=True)
+class Outer:
+    count: int
+    name: str = "x"
+    flag: bool = False
+    mode: Literal["a", "b"] = "a"
+    limit: float | None = None
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_values_are_converted_to_the_types_of_the_fields():
+    made = from_mapping(
+        Outer,
+        {"count": 1e9, "name": 3, "flag": True, "mode": "b", "limit": 7, "inner": {"width": 5}},
+    )
+    assert made == Outer(10**9, "3", True, "b", 7.0, Inner(5.0))
+    assert type(made.count) is int
+    assert type(made.limit) is float
+    assert from_mapping(Outer, {"count": 1, "limit": None}).limit is None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"count": 1, "nmae": "y"}, "nmae is not a setting; allowed here: count, name, flag"),
+        ({"count": 1, "inner": {"w": 1}}, "inner.w is not a setting; allowed here: inner.width."),
+        ({}, "count has no value"),
+        ({"count": 1.5}, "count is 1.5; it must be a whole number."),
+        ({"count": True}, "count is True; it must be a whole number."),
+        ({"count": "many"}, "count is 'many'; it must be a whole number."),
+        ({"count": None}, "count is None; it must be a whole number."),
+        ({"count": float("inf")}, "count is inf; it must be a whole number."),
+        ({"count": 1, "limit": float("nan")}, "limit is nan; it must be a finite number."),
+        ({"count": 1, "flag": 1}, "flag is 1; it must be true or false."),
+        ({"count": 1, "mode": "c"}, "mode is 'c'; allowed: a, b."),
+        ({"count": 1, "inner": 3}, "inner is 3; set its parts"),
+        ({"count": 1, "name": [1]}, "name is [1]; it must be a text."),
+    ],
+)
+def test_what_does_not_fit_is_named_in_one_sentence(values, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
+        from_mapping(Outer, values)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(-(2**53), 2**53))
+def test_whole_numbers_survive_as_floats(number):
+    assert from_mapping(Outer, {"count": float(number)}).count == number

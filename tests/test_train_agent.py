@@ -1,0 +1,228 @@
+"""The command: a run from start to end, resume, signals, sweeps. Tiny worlds, tiny networks."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import train_agent
+from agents import checkpoint
+from agents.learner import Learner
+from tests.known_answer_envs import RandomEnds
+
+ROOT = Path(__file__).parent.parent
+TINY = (
+    "agent.network.encoder=mlp",
+    "agent.network.hidden_size=11",
+    "agent.unroll_length=5",
+    "env.num_envs=3",
+    "aux.horizon=2",
+    "aux.anchors=3",
+    "threads=2",
+    "device=cpu",
+    "total_frames=1_800",  # 30 updates
+    "log.every_frames=300",
+    "log.checkpoint_frames=420",
+)
+FOLDER = Path("runs/labsim/room_watermaze/a2c_laptop")
+CLOCK = {"seconds", "frames_per_second"}
+
+
+@pytest.fixture(autouse=True)
+def tiny_world(monkeypatch, tmp_path):
+    """Vectors and random ends in place of the level; the run's folder below tmp_path."""
+    monkeypatch.setattr(train_agent, "make_vec_env", lambda config, n, **kw: RandomEnds(n))
+    monkeypatch.chdir(tmp_path)
+
+
+def train(*settings):
+    return train_agent.main([*TINY, *settings])
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(file)]
+
+
+def stop_after(monkeypatch, updates, stop):
+    """Call `stop` in the course of that update."""
+    update = Learner.update
+
+    def stopping_update(learner):
+        update(learner)
+        if learner.updates == updates:
+            stop()
+
+    monkeypatch.setattr(Learner, "update", stopping_update)
+
+
+def assert_equal(a, b):
+    """Nested states are equal to the bit."""
+    assert type(a) is type(b)
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        for x, y in zip(a, b, strict=True):
+            assert_equal(x, y)
+    else:
+        assert a == b or (a != a and b != b)
+
+
+def test_run_leaves_everything_it_promises(capsys):
+    assert train("aux=cpc") == 0
+    folder = FOLDER / "cpc" / "seed_1"
+    names = {path.name.split(".")[0] for path in folder.iterdir()}
+    assert names >= {"config", "progress", "episodes", "aux_by_horizon", "events", "latest", "cpc"}
+    progress = table(folder / "progress.csv")
+    assert [int(row["frames"]) for row in progress] == [300, 600, 900, 1200, 1500, 1800]
+    assert {"return_mean", "policy_loss", "entropy", "aux/loss", "aux/accuracy"} <= set(progress[0])
+    assert len(table(folder / "aux_by_horizon.csv")) == 6 * 2
+    assert sum(int(row["episodes"]) for row in progress) == len(table(folder / "episodes.csv")) > 20
+    printed = capsys.readouterr().out
+    assert "compiling the engine takes about 30 s" in printed.splitlines()[0]
+    assert "room_watermaze cpc seed 1 | 300 of 1,800 frames" in printed
+    assert f"Return curves of 1 run(s): {FOLDER / 'returns.png'}" in printed
+    assert (FOLDER / "returns.png").exists()
+    assert "To train the baseline: python train_agent.py" in printed
+    assert printed.rstrip().endswith("aux=none")
+    assert set(os.listdir(".")) == {"runs"}
+
+
+def test_finished_run_says_so_and_trains_no_more(capsys):
+    assert train() == 0
+    before = (FOLDER / "none/seed_1/progress.csv").read_bytes()
+    capsys.readouterr()
+    assert train() == 0
+    assert "is finished (1,800 frames)" in capsys.readouterr().out
+    assert (FOLDER / "none/seed_1/progress.csv").read_bytes() == before
+
+
+def kill():
+    raise RuntimeError("killed without a chance to save")
+
+
+@pytest.mark.parametrize(
+    ("stop", "exit_code"),
+    [(lambda: os.kill(os.getpid(), signal.SIGTERM), 143), (kill, 1)],
+    ids=["SIGTERM", "crash"],
+)
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(monkeypatch, stop, exit_code):
+    """Stopped between two rows and between two checkpoints; the crash falls back on one."""
+    assert train("aux=cpc", "run_root=whole") == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, 18, stop)
+        assert train("aux=cpc") == exit_code
+    assert train("aux=cpc") == 0
+    folder = FOLDER / "cpc" / "seed_1"
+    whole = Path("whole", *folder.parts[1:])
+    for name in ("progress.csv", "episodes.csv", "aux_by_horizon.csv"):
+        assert table(whole / name) == table(folder / name)
+    states = [checkpoint.load(path / "latest.pt") for path in (whole, folder)]
+    assert_equal(states[0]["learner"], states[1]["learner"])
+
+
+def test_signal_saves_the_update_it_came_in(monkeypatch, capsys):
+    stop_after(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert train("-m", "seed=1,2") == 130  # and the second run does not start
+    assert checkpoint.load(FOLDER / "none/seed_1/latest.pt")["learner"]["updates"] == 4
+    assert not (FOLDER / "none/seed_2").exists()
+    out, err = capsys.readouterr()
+    assert out.endswith("Ended by SIGINT; the same command continues.\n")
+    assert err == ""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert train() == 143
+    path = FOLDER / "none/seed_1/latest.pt"
+    state = checkpoint.load(path)
+    for part in (state["learner"], *state["learner"]["actors"]):
+        part["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
+    checkpoint.save(path, state)
+    assert train("threads=3") == 0
+    assert checkpoint.load(path)["learner"]["updates"] == 30
+
+
+def test_longer_run_continues_with_leave(capsys):
+    assert train() == 0
+    assert train("total_frames=2400") == 1
+    assert "resume.extend=true" in capsys.readouterr().err
+    assert train("total_frames=2400", "resume.extend=true") == 0
+    rows = table(FOLDER / "none/seed_1/progress.csv")
+    assert [int(row["frames"]) for row in rows] == [*range(300, 2401, 300)]
+    assert train("total_frames=2400") == 0  # repeating needs no leave
+
+
+def test_other_settings_are_refused_and_nothing_changes(capsys):
+    assert train() == 0
+    before = {p: p.read_bytes() for p in (FOLDER / "none/seed_1").iterdir() if p.name != "lock"}
+    assert train("agent.learning_rate=1e-5") == 1
+    said = capsys.readouterr().err
+    assert re.search(r"agent\.learning_rate=\S+, not 1e-05: start a separate", said)
+    assert {p: p.read_bytes() for p in before} == before
+    assert train("agent.learning_rate=1e-5", "tag=slow", "log.every_frames=600") == 0
+    assert (FOLDER / "returns-slow.png").exists()
+
+
+def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
+    assert train("-m", "aux=none,cpc", "aux.horizon=2,7", "total_frames=600") == 1
+    out, err = capsys.readouterr()
+    assert "3 of 4 runs are complete." in out
+    assert err.count("\n") == 1
+    assert "aux=cpc aux.horizon=7" in err
+    assert "aux.horizon is 7; it must be below agent.unroll_length (5)" in err
+    assert (FOLDER / "cpc/seed_1/progress.csv").exists()
+    assert "Return curves of 2 run(s)" in out
+    assert "To train the baseline" not in out
+
+
+def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypatch, capsys):
+    step = RandomEnds.step_into
+
+    def poisoned_step(env, actions, obs):
+        result = step(env, actions, obs)
+        env.steps = getattr(env, "steps", 0) + 1
+        return result._replace(reward=result.reward * float("nan" if env.steps > 50 else 1))
+
+    monkeypatch.setattr(RandomEnds, "step_into", poisoned_step)
+    assert train() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Stopped: update 11 at 660 frames")
+    assert "the last good checkpoint is" in line
+    assert "latest.pt (420 frames)" in line
+    state = checkpoint.load(FOLDER / "none/seed_1/latest.pt")["learner"]
+    assert state["updates"] == 7
+    assert all(x.isfinite().all() for x in state["agent"].values())
+
+
+def test_command_trains_in_the_engine_and_survives_sigterm(tmp_path):
+    """The real level, as a process of its own: first line, log lines, exit code, checkpoint."""
+    command = [sys.executable, str(ROOT / "train_agent.py"), "aux=cpc", "aux.horizon=2"]
+    command += ["agent.unroll_length=5", "env.num_envs=2", "log.every_frames=200", "device=cpu"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "compiling the engine" in process.stdout.readline()
+        assert "| 200 of 20,000,000 frames |" in process.stdout.readline()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert out.splitlines()[-1] == "Ended by SIGTERM; the same command continues."
+    assert err == ""
+    state = checkpoint.load(tmp_path / FOLDER / "cpc/seed_1/latest.pt")
+    assert state["learner"]["frames"] >= 200
+    assert set(os.listdir(tmp_path)) == {"runs"}

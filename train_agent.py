@@ -1,0 +1,150 @@
+"""Train an agent, and continue where it was stopped.
+
+    python train_agent.py env=room_watermaze aux=cpc
+    python train_agent.py -m env=room_watermaze aux=none,cpc seed=1,2,3
+
+Settings are key=value; the files in configs/ hold all of them with their defaults and meaning.
+-m runs all combinations of the listed values. Repeating a command continues its run.
+"""
+
+import dataclasses
+import os
+import sys
+import traceback
+from functools import partial
+from typing import Any
+
+from agents import checkpoint
+from agents.devices import available_cores, choose_device
+from agents.files import sentence
+from agents.learner import Learner
+from agents.metrics import Metrics
+from agents.progress import ProgressDisplay
+from agents.run_folder import RunFolder, RunStoppedError
+from agents.signals import Interrupted, StopSignals
+from analysis.cpc_curves import plot_cpc
+from analysis.curves import plot_level
+from analysis.runs import matching_runs, open_run
+from configs import Job, RunConfig, jobs_from_command_line
+from cpc_aux import make_aux
+from envs import FRAMES_PER_STEP, make_vec_env
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train what the command line asks for; return the exit code."""
+    with StopSignals() as signals:
+        try:
+            jobs = jobs_from_command_line(argv, description=str(__doc__))
+            complete = sum(run_job(job, signals, alone=len(jobs) == 1) for job in jobs)
+        except Interrupted as interrupted:
+            print(f"Ended by {interrupted}; the same command continues.", flush=True)
+            return interrupted.exit_code
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+    if len(jobs) > 1:
+        print(f"{complete} of {len(jobs)} runs are complete.")
+    return 0 if complete == len(jobs) else 1
+
+
+def run_job(job: Job, signals: StopSignals, alone: bool) -> bool:
+    """Train one run to its end, report what fails; return whether it is complete."""
+    try:
+        if job.config is None:
+            raise ValueError(job.error)
+        with RunFolder(job.config.folder) as folder:
+            train(job.config, folder, signals)
+        draw_figures(job.config, job.settings)
+        return True
+    except (ValueError, OSError, RunStoppedError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exc()
+        which = "" if alone else f"{' '.join(job.settings)}: "
+        print(f"{which}{sentence(error)}", file=sys.stderr, flush=True)
+    except Exception:  # a fault in the program, which the next run may not meet
+        traceback.print_exc()
+    return False
+
+
+def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
+    """Build the learner and its records, new or from the run's checkpoint, and train."""
+    state = folder.load(dataclasses.asdict(config), config.resume.extend)
+    if state is not None and state["learner"]["frames"] >= config.total_frames:
+        print(f"{folder.path} is finished ({config.total_frames:,} frames).", flush=True)
+        return
+    device = choose_device(config.device)
+    threads = config.threads or min(available_cores(), config.env.num_envs)
+    print(
+        f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, {threads} "
+        "threads; compiling the engine takes about 30 s the first time ...",
+        flush=True,
+    )
+    keep = config.agent.bootstrap_on_timeout
+    make_envs = partial(make_vec_env, config.env, stagger=True, keep_final_obs=keep)
+    learner = Learner(
+        config.agent,
+        make_envs=make_envs,
+        num_envs=config.env.num_envs,
+        make_aux=partial(make_aux, config.aux),
+        aux_weight=config.aux.weight,
+        total_frames=config.total_frames,
+        seed=config.seed,
+        device=device,
+        num_groups=threads,
+        frames_per_step=FRAMES_PER_STEP,
+    )
+    try:
+        learner.start() if state is None else learner.load_state_dict(state["learner"])
+        folder.write_config(dataclasses.asdict(config), learner.frames)
+        metrics = Metrics(folder.path, config.log.every_frames, state and state["metrics"])
+        with signals.deferred():
+            loop(config, folder, learner, metrics, signals)
+    finally:
+        learner.close()
+
+
+def loop(
+    config: RunConfig, folder: RunFolder, learner: Learner, metrics: Metrics, signals: StopSignals
+) -> None:
+    """Collect, update, log and save until the end or a signal. Raises RunStoppedError."""
+
+    def save() -> int:
+        state: dict[str, Any] = {"learner": learner.state_dict(), "metrics": metrics.state_dict()}
+        checkpoint.save(folder.checkpoint_path, state)
+        return learner.frames
+
+    saved = save()
+    title = f"{config.env.level} {config.arm} seed {config.seed}"
+    try:
+        with ProgressDisplay(title, config.total_frames, learner.frames) as display:
+            while not learner.finished and signals.requested is None:
+                episodes = learner.collect()
+                learner.update()
+                metrics.add(learner.frames, episodes)
+                display.advance(learner.frames)
+                if metrics.due(learner.frames) or learner.finished:
+                    row = metrics.write(learner.frames, learner.metrics())
+                    display.show(row, metrics.recent_returns)
+                if learner.frames - saved >= config.log.checkpoint_frames:
+                    saved = save()
+            saved = save()
+    except (FloatingPointError, OSError) as error:
+        raise RunStoppedError(error, folder.checkpoint_path, saved) from error
+
+
+def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
+    """Redraw the level's figure from all comparable runs, and this run's CPC figure."""
+    runs = matching_runs(config.folder)
+    figure = config.level_folder / f"returns{'' if config.tag is None else '-' + config.tag}.png"
+    plot_level(runs, figure)
+    print(f"Return curves of {len(runs)} run(s): {figure}")
+    if config.aux.name != "none":
+        plot_cpc([config.folder], config.folder / "cpc.png")
+        print(f"CPC accuracy and loss by horizon: {config.folder / 'cpc.png'}")
+    if all(open_run(run).aux != "none" for run in runs):
+        kept = [s for s in settings if not s.startswith(("aux=", "aux.", "resume."))]
+        print(f"To train the baseline: python train_agent.py {' '.join(kept)} aux=none")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
