@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from agents import checkpoint
-from agents.devices import available_cores, choose_device
+from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.files import sentence
 from agents.learner import Learner
 from agents.metrics import Metrics
@@ -74,6 +74,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         return
     device = choose_device(config.device)
     threads = config.threads or min(available_cores(), config.env.num_envs)
+    prepare_cpu(threads)
     print(
         f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, {threads} "
         "threads; compiling the engine takes about 30 s the first time ...",

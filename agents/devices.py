@@ -15,13 +15,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def choose_matmul_backend() -> str:
-    """Let oneDNN multiply float32 matrices where it is as exact as the default; name the choice.
+def prepare_cpu(threads: int) -> str:
+    """Use `threads` cores for operations on the whole batch, and the faster exact matrix product.
 
+    Returns the name of what multiplies float32 matrices from now on: oneDNN where it is as exact
+    as the default.
     PyTorch's precision "medium" routes CPU products to oneDNN, which is twice as fast as MKL on
     AMD processors. On processors with bfloat16 matrix units it may round the factors to bfloat16:
     hence the check against float64.
     """
+    torch.set_num_threads(threads)
     a, b = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0)).unbind()
     exact = a.double() @ b.double()
     torch.set_float32_matmul_precision("medium")

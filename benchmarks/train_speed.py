@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from agents.devices import available_cores, choose_matmul_backend
+from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
 from configs import RunConfig, compose_jobs
@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=7, help="blocks per arm (default 7)")
     parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
     arguments = parser.parse_args(argv)
-    backend = choose_matmul_backend()
+    backend = prepare_cpu(arguments.threads)
     results = {p: measure(p, arguments.blocks, arguments.threads) for p in PRESETS}
     if arguments.json:
         flat = results["a2c"] | {"threads": arguments.threads, "backend": backend}

@@ -10,6 +10,7 @@ from torch import nn
 
 from agents.a2c import a2c_loss
 from agents.config import AgentConfig, NetworkConfig
+from agents.devices import prepare_cpu
 from agents.learner import NORM_INTERVAL, Learner
 from agents.networks import CoreState
 from tests.known_answer_envs import CueMemory, Endless, KnownAnswerEnv, RandomEnds, Result
@@ -327,3 +328,11 @@ def test_agrees_with_stable_baselines3_on_a_small_task():
         ours.collect()
         rewards.append(ours._rollout.reward.mean().item())
     assert np.mean(rewards) > 0.9
+
+
+def test_faster_products_are_exact():
+    """Whichever backend was chosen, it multiplies in float32, not in bfloat16."""
+    assert prepare_cpu(torch.get_num_threads()) in ("oneDNN", "PyTorch's default")
+    a, b = torch.randn(2, 300, 300).unbind()
+    error = ((a @ b).double() - a.double() @ b.double()).abs().max()
+    assert error < 1e-3
