@@ -18,11 +18,12 @@ import torch
 from omegaconf import OmegaConf
 
 from agents import checkpoint
+from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, choose_device
+from agents.episodes import Episode
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.files import sentence
 from agents.networks import Agent
-from agents.rollout import BatchedEnv, Episode
 from agents.run_folder import load_settings
 from agents.video import Film
 from configs import RunConfig, from_mapping

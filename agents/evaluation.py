@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from scipy import stats
 
+from agents.batched_env import BatchedEnv
+from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
-from agents.rollout import BatchedEnv, Episode, EpisodeTracker, act
+from agents.rollout import act
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999

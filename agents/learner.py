@@ -16,9 +16,13 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import Tensor, nn
 
 from agents.a2c import A2CLoss, a2c_loss
+from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
+from agents.episodes import Episode
 from agents.networks import Agent, AgentOutput, CoreState
-from agents.rollout import Actor, BatchedEnv, Episode, Rollout, restore_generator
+from agents.regroup import regroup
+from agents.rollout import Actor, Rollout, restore_generator
+from agents.running_means import RunningMeans
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
@@ -35,35 +39,6 @@ def _prepare_thread() -> None:
 def _norm(gradients: Iterable[Tensor]) -> Tensor:
     """Euclidean norm of all gradients together, a scalar."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-
-
-def _join(parts: Sequence[Any]) -> Any:
-    """Append nested dicts of tensors [b, ...] and lists of length b along the environments."""
-    if isinstance(parts[0], dict):
-        return {key: _join([part[key] for part in parts]) for key in parts[0]}
-    if isinstance(parts[0], Tensor):
-        return torch.cat(list(parts))
-    return list(itertools.chain.from_iterable(parts))
-
-
-def _take(joined: Any, start: int, stop: int) -> Any:
-    """Environments start..stop-1 of what `_join` returned."""
-    if isinstance(joined, dict):
-        return {key: _take(value, start, stop) for key, value in joined.items()}
-    return joined[start:stop]
-
-
-def _regroup(
-    states: Sequence[dict[str, Any]],
-    columns: Sequence[tuple[int, int]],
-    generators: Sequence[Tensor],
-) -> list[dict[str, Any]]:
-    """Deal the environments of the actors' states out to groups with the given columns."""
-    joined = _join([{k: v for k, v in state.items() if k != "generator"} for state in states])
-    return [
-        {"generator": generator, **_take(joined, *column)}
-        for column, generator in zip(columns, generators, strict=True)
-    ]
 
 
 class Learner:
@@ -149,8 +124,7 @@ class Learner:
         self._generator = self._make_generator(num_groups)
         self._actors = [self._make_actor(i, envs) for i, envs in enumerate(env_groups)]
         self._threads = ThreadPoolExecutor(num_groups, initializer=_prepare_thread)
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, Tensor] = {}
+        self._means = RunningMeans()
 
     def _make_generator(self, stream: int) -> torch.Generator:
         """Random numbers of one stream of this seed, on the device."""
@@ -214,13 +188,13 @@ class Learner:
         else:
             of_a2c = self._backward(outputs, *policy, retain_graph=True)
             of_aux = self._backward(outputs, *contrast)
-            self._log(
+            self._means.add(
                 grad_norm_a2c_trunk=_norm(of_a2c[self._trunk]),
                 grad_norm_aux_trunk=_norm(of_aux[self._trunk]),
             )
             gradients = [a + b for a, b in zip(of_a2c, of_aux, strict=True)]
         norm = _norm(gradients)
-        self._log(grad_norm=norm)
+        self._means.add(grad_norm=norm)
         self._check_finite(loss, aux_loss, norm)
         self._step(gradients, aux_gradients, norm)
 
@@ -250,7 +224,7 @@ class Learner:
             entropy_cost=config.entropy_cost,
             normalize_advantages=config.normalize_advantages,
         )
-        self._log(
+        self._means.add(
             policy_loss=loss.policy_loss,
             value_loss=loss.value_loss,
             entropy=loss.entropy,
@@ -275,7 +249,7 @@ class Learner:
             self._rollout.is_first.to(self._device, non_blocking=True),
             self._generator,
         )
-        self._log(**{f"aux/{name}": x for name, x in metrics.items()})
+        self._means.add(**{f"aux/{name}": x for name, x in metrics.items()})
         total = loss * self._rollout.action.numel()
         inputs = (embedding, context, *self._aux_parameters)
         grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
@@ -338,29 +312,12 @@ class Learner:
         self._optimizer.step()
         self.updates += 1
 
-    def _log(self, **values: Tensor) -> None:
-        """Add to the running means, nan meaning "not measured"; stays on the device."""
-        for name, value in values.items():
-            measured = ~torch.isnan(value)
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach().nan_to_num(nan=0.0)
-            self._counts[name] = self._counts.get(name, 0) + measured.long()
-
     def metrics(self) -> dict[str, float | list[float]]:
         """Means since the last call, and the learning rate; per-horizon values as lists.
 
         nan stands where nothing was measured.
         """
-        result: dict[str, float | list[float]] = {"learning_rate": self.learning_rate}
-        if self._sums:
-            means = {name: x / self._counts[name] for name, x in self._sums.items()}
-            flat = torch.cat([x.reshape(-1) for x in means.values()]).tolist()  # one transfer
-            position = 0
-            for name, x in means.items():
-                values = flat[position : position + x.numel()]
-                result[name] = values if x.dim() else values[0]
-                position += x.numel()
-        self._sums, self._counts = {}, {}
-        return result
+        return {"learning_rate": self.learning_rate, **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
@@ -372,7 +329,7 @@ class Learner:
             "updates": self.updates,
             "generator": self._generator.get_state(),
             "actors": [actor.state_dict() for actor in self._actors],
-            "metrics": [dict(self._sums), dict(self._counts)],
+            "means": self._means.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -390,12 +347,10 @@ class Learner:
         actor_states = state["actors"]
         if len(actor_states) != len(self._actors):
             generators = [actor.generator.get_state() for actor in self._actors]
-            actor_states = _regroup(actor_states, self._columns, generators)
+            actor_states = regroup(actor_states, self._columns, generators)
         for actor, actor_state in zip(self._actors, actor_states, strict=True):
             actor.load_state_dict(actor_state)
-        sums, counts = state["metrics"]
-        self._sums = {name: total.to(self._device) for name, total in sums.items()}
-        self._counts = dict(counts)
+        self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the threads and close the environments."""

@@ -8,29 +8,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.episodes import Episode
 from agents.record_files import EventFile, append_rows, cut_rows
 
 RECENT = 100  # episodes in the mean return that is shown
-
-
-class Episode(Protocol):
-    """What is recorded of a finished episode (agents.learner has the type)."""
-
-    @property
-    def ret(self) -> float:
-        """Sum of the raw rewards."""
-
-    @property
-    def length(self) -> int:
-        """Agent steps."""
-
-    @property
-    def success_seconds(self) -> Sequence[float]:
-        """Nominal seconds that each success took, in order."""
 
 
 class Record(NamedTuple):

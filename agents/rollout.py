@@ -1,72 +1,16 @@
 """Acting: from observations to the rollout that the learner turns into one gradient step."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
+from agents.batched_env import BatchedEnv, StepResult
+from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent, CoreState
-
-
-class StepResult(Protocol):
-    """What one step of a batch of environments reports; arrays of length B."""
-
-    @property
-    def reward(self) -> np.ndarray:
-        """float32, as the environment pays it."""
-
-    @property
-    def terminated(self) -> np.ndarray:
-        """bool."""
-
-    @property
-    def truncated(self) -> np.ndarray:
-        """bool."""
-
-    @property
-    def success_seconds(self) -> np.ndarray:
-        """float32, time since the trial began where it succeeded, else NaN."""
-
-    @property
-    def final_obs(self) -> np.ndarray | None:
-        """[B, ...] last observations, valid where an episode ended."""
-
-
-class BatchedEnv(Protocol):
-    """B environments that write their observations straight into the caller's buffer.
-
-    An environment whose episode ends starts the next one within the same step.
-    """
-
-    num_envs: int
-    single_observation_space: "gymnasium.spaces.Box[Any]"
-    single_action_space: gymnasium.spaces.Discrete
-
-    def reset_into(self, seeds: Sequence[int], obs: np.ndarray) -> None:
-        """Start an episode in every environment; write observations to obs [B, ...]."""
-
-    def step_into(self, actions: np.ndarray, obs: np.ndarray) -> StepResult:
-        """Apply actions [B] int64; write the observations that follow to obs [B, ...]."""
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Everything that the environments' future depends on."""
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from a state of `get_state`, bit for bit."""
-
-    def close(self) -> None:
-        """Free what the environments hold."""
-
-
-class Episode(NamedTuple):
-    """One finished episode."""
-
-    ret: float  # undiscounted sum of unclipped rewards
-    length: int  # agent steps
-    success_seconds: list[float]  # of each trial that succeeded: seconds from its start
 
 
 class Rollout(NamedTuple):
@@ -153,36 +97,6 @@ def restore_generator(generator: torch.Generator, state: Tensor) -> None:
     """Continue the random numbers of `state`; those of another kind of device begin anew."""
     if len(state) == len(generator.get_state()):
         generator.set_state(state)
-
-
-class EpisodeTracker:
-    """Adds up each environment's running episode.
-
-    `stagger`: the first episode of each environment was cut short and is not reported.
-    """
-
-    def __init__(self, num_envs: int, stagger: bool) -> None:
-        self.ret = [0.0] * num_envs
-        self.length = [0] * num_envs
-        self.success_seconds: list[list[float]] = [[] for _ in range(num_envs)]
-        self.reported = [not stagger] * num_envs
-
-    def add(self, result: StepResult) -> list[tuple[int, Episode]]:
-        """Account for one step; return (environment, episode) for each that ended."""
-        finished = []
-        ended = result.terminated | result.truncated
-        for i, reward in enumerate(result.reward.tolist()):
-            self.ret[i] += reward
-            self.length[i] += 1
-        for i in np.flatnonzero(~np.isnan(result.success_seconds)).tolist():
-            self.success_seconds[i].append(float(result.success_seconds[i]))
-        for i in np.flatnonzero(ended).tolist():
-            if self.reported[i]:
-                episode = Episode(self.ret[i], self.length[i], self.success_seconds[i])
-                finished.append((i, episode))
-            self.ret[i], self.length[i], self.success_seconds[i] = 0.0, 0, []
-            self.reported[i] = True
-        return finished
 
 
 class Actor:

@@ -11,9 +11,10 @@ import torch
 import evaluate as command
 import train_agent
 from agents.config import NetworkConfig
+from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
-from agents.rollout import Actor, Episode, EpisodeTracker, Rollout
+from agents.rollout import Actor, Rollout
 from agents.video import picture
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train

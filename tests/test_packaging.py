@@ -1,5 +1,6 @@
 """The wheel holds every package and works away from the sources."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_wheel_is_imported_from_another_directory(tmp_path):
-    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--quiet"]
+    sources = tmp_path / "sources"  # an old build folder must not leak into the wheel
+    not_sources = shutil.ignore_patterns(".*", "build", "runs", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, sources, ignore=not_sources)
+    build = [sys.executable, "-m", "pip", "wheel", str(sources), "--no-deps", "--quiet"]
     subprocess.run([*build, "--no-build-isolation", "-w", str(tmp_path)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"

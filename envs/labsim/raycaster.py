@@ -5,8 +5,8 @@ floor and water are painted row by row, after the walls that they reach and befo
 A height difference dz at depth d lies at y = dz / d on the screen, in the unit in which x runs from
 -1 to 1: pixels are square, so the focal length is width / 2 pixels.
 
-DeepMind Lab's settings are followed: nearest texel of the nearest mip level, chosen as OpenGL does
-by the largest number of texels per pixel in either direction of the screen.
+As in DeepMind Lab, a pixel shows the nearest texel of one mip level, chosen as OpenGL does by the
+largest number of texels per pixel in either direction of the screen.
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
 """Square textures with mip levels, packed into one array that the raycaster can index.
 
 Wall, floor and sky images come from the labmaze wheel (DeepMind Lab's own artwork). DeepMind Lab
-limits textures to 256 pixels and samples them with nearest texel and nearest mipmap
-(`assets/q3config.cfg`), and so do we.
+samples with nearest texel and nearest mipmap (`assets/q3config.cfg`), and so do we.
 """
 
 from collections.abc import Sequence
@@ -14,9 +13,8 @@ from PIL import Image
 
 from envs.labsim.world import kernel
 
-MAX_SIZE = 256
+SIZE = 128  # pixels a side that recorded frames of DeepMind Lab show; the files have 1024
 MAX_LEVELS = 9  # sides 256, 128, .. 1
-MIP_BIAS = 2.0  # recorded frames are one mip level softer than 256-pixel textures explain
 BITS = 32  # in inner loops, texture coordinates are whole numbers ..
 TILE = float(1 << BITS)  # .. of which this many make one tile
 
@@ -34,7 +32,7 @@ class TexturePack(NamedTuple):
     mips: NDArray[np.int32]
 
 
-def load_image(path: str, size: int = MAX_SIZE) -> NDArray[np.uint8]:
+def load_image(path: str, size: int = SIZE) -> NDArray[np.uint8]:
     """Read an image file as an opaque [size, size, 4] RGBA picture, shrunk by area averaging."""
     with Image.open(path) as image:
         # DeepMind Lab's alpha marks where a wall glows, not holes: drop it (palette images, too).
@@ -52,13 +50,13 @@ def mip_chain(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
     Colours are weighted by alpha, so that what is hidden behind a hole does not bleed out; a
     block is a hole if more than half of it is. Raises ValueError if the side is not a power of
-    two of at most MAX_SIZE.
+    two of at most 256.
     """
     side = image.shape[0]
-    if image.shape != (side, side, 4) or side & (side - 1) or not 1 <= side <= MAX_SIZE:
+    if image.shape != (side, side, 4) or side & (side - 1) or not 1 <= side < 2**MAX_LEVELS:
         raise ValueError(
             f"a texture has shape {image.shape}: needed are square RGBA pictures whose side is a "
-            f"power of two of at most {MAX_SIZE}"
+            f"power of two of at most {2 ** (MAX_LEVELS - 1)}"
         )
     levels = [image]
     while side > 1:
@@ -93,10 +91,9 @@ def pack_textures(images: Sequence[NDArray[np.uint8]]) -> TexturePack:
 
 @kernel
 def mip_level(texels_per_pixel, log2_size):  # type: ignore[no-untyped-def]
-    """Choose OpenGL's nearest mip level: log2(texels per pixel), rounded, at least 0."""
+    """Find the first mip level that has at most one texel per pixel, as in recorded frames."""
     level = 0
-    texels_per_pixel *= MIP_BIAS
-    while texels_per_pixel > 1.4142135 and level < log2_size:
+    while texels_per_pixel > 1.0 and level < log2_size:
         texels_per_pixel *= 0.5
         level += 1
     return level

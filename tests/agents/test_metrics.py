@@ -6,9 +6,9 @@ import math
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from agents.episodes import Episode
 from agents.metrics import Metrics
 from agents.record_files import append_rows, cut_rows
-from agents.rollout import Episode
 
 EPISODES = [
     Episode(10.0, 13, [3.0, 1.0, 2.0]),

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from agents.config import NetworkConfig
+from agents.episodes import EpisodeTracker
 from agents.networks import Agent, CoreState
-from agents.rollout import Actor, EpisodeTracker, Rollout, act
+from agents.rollout import Actor, Rollout, act
 from tests.known_answer_envs import RandomEnds, Result
 
 T, B, HIDDEN = 11, 3, 13

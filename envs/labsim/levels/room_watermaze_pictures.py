@@ -10,16 +10,17 @@ import labmaze.assets
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.textures import MAX_SIZE, load_image, with_alpha
+from envs.labsim.textures import SIZE, load_image, with_alpha
 
 GLOW = np.array([0.0, 0.58, 1.0])  # colour of the *_light_m pictures (lab_games.shader)
 WALL_LIGHT, SHEEN = 0.9, 2.5  # the average of the lightmap and of the reflections on a wall
 
 PANEL_WIDTH = 175.0
-PANEL_Z = (16.0, 174.0)  # the lowest 8 units are the frame's shadow on the wall
+PANEL_Z = (24.3, 174.0)
 PANEL_LIGHT = 0.795
 PANE = (13.0, 99.5, 68.0)  # the coloured square: middle (to the right, up) and half width, units
 OUTLINE = 5.8  # width of the black lines
+ROUNDING = 5.0  # radius of polygons' corners
 SHAPE_RGB = (155, 222, 230)
 LANDMARKS = (  # counter-clockwise from the east, 45 degrees apart: shape and the panel's colour
     ("cross", (181, 239, 1)),
@@ -31,14 +32,15 @@ LANDMARKS = (  # counter-clockwise from the east, 45 degrees apart: shape and th
     ("arch", (198, 1, 1)),
     ("star", (164, 1, 211)),
 )
-FRAME_SIDE_GREY = (30, 33, 36)  # in the shade
+FRAME_SIDE_RGB = (30, 33, 36)  # in the shade
+SHADOW_RGB = (11, 36, 54)  # on the wall below a panel
 
 WATER_SIZE = 128
 WATER_MEAN, WATER_DEVIATION = 75.0, 11.0  # grey that the water adds to what lies below it
 
 
 def pictures() -> list[NDArray[np.uint8]]:
-    """RGBA pictures: wall, floor, side of a frame, eight panels, water."""
+    """RGBA pictures: wall, floor, side of a frame, shadow, eight panels, water."""
     wall_path = labmaze.assets.get_wall_texture_paths("style_01")["blue"]
     floor_path = labmaze.assets.get_floor_texture_paths("style_01")["blue"]
     folder = os.path.dirname(wall_path)
@@ -47,28 +49,27 @@ def pictures() -> list[NDArray[np.uint8]]:
     )
     wall = WALL_LIGHT * (_rgb(wall_path) + SHEEN) + wall_glow
     floor = GLOW * _rgb(floor_path) + floor_glow
-    side = np.broadcast_to(np.array(FRAME_SIDE_GREY, np.float64), (4, 4, 3))
+    side, shadow = (np.full((4, 4, 3), rgb, np.float64) for rgb in (FRAME_SIDE_RGB, SHADOW_RGB))
     panels = [panel_picture(shape, rgb) for shape, rgb in LANDMARKS]
-    return [_rgba(picture) for picture in (wall, floor, side, *panels, water_picture())]
+    return [_rgba(picture) for picture in (wall, floor, side, shadow, *panels, water_picture())]
 
 
 def panel_picture(shape: str, rgb: tuple[int, int, int]) -> NDArray[np.float64]:
-    """One landmark, PANEL_WIDTH x PANEL_Z units stretched over [MAX_SIZE, MAX_SIZE, 3]."""
+    """One landmark, PANEL_WIDTH x PANEL_Z units stretched over [SIZE, SIZE, 3]."""
     bottom, top = PANEL_Z
-    steps = (np.arange(MAX_SIZE) + 0.5) / MAX_SIZE
+    steps = (np.arange(SIZE) + 0.5) / SIZE
     x, z = np.meshgrid((steps - 0.5) * PANEL_WIDTH, top - steps * (top - bottom))
-    picture = np.zeros((MAX_SIZE, MAX_SIZE, 3))
+    picture = np.zeros((SIZE, SIZE, 3))
 
     def paint(distance: NDArray[np.float64], colour: tuple[float, ...]) -> None:
         """Blend a colour in where the signed distance (units) is negative; edges are soft."""
-        cover = np.clip(0.5 - distance / (PANEL_WIDTH / MAX_SIZE), 0.0, 1.0)[..., None]
+        cover = np.clip(0.5 - distance / (PANEL_WIDTH / SIZE), 0.0, 1.0)[..., None]
         picture[:] = picture * (1.0 - cover) + cover * np.array(colour)
 
-    paint(z - 24.3, (11, 36, 54))  # shadow on the wall
-    paint(np.maximum(24.3 - z, x + 59.0), (58, 65, 70))  # the box at the left of the frame
+    paint(x + 59.0, (58, 65, 70))  # the box at the left of the frame
     paint(_box(x + 75.0, z - 53.0, 9.0, 19.0), (10, 135, 134))
     paint(_box(x + 75.0, z - 48.0, 9.0, 1.5), (52, 60, 65))
-    paint(np.maximum(24.3 - z, -x - 59.0), (66, 72, 78))
+    paint(-x - 59.0, (66, 72, 78))
     x, z = x - PANE[0], z - PANE[1]
     half = PANE[2]
     paint(_box(x, z, half + 4.2, half + 4.2), (0, 0, 0))
@@ -118,16 +119,22 @@ def _shape_distance(shape: str, x: NDArray, z: NDArray) -> NDArray[np.float64]:
     """Signed distance (units) to the outline of a landmark's shape, negative inside."""
 
     def polygon(corners: int, inradius: float, first_deg: float) -> NDArray[np.float64]:
-        """Distance to the sides of a regular polygon whose first side faces first_deg."""
+        """A regular polygon with rounded corners whose first side faces first_deg."""
         facing = np.radians(first_deg + 360.0 / corners * np.arange(corners))
-        sides = [x * np.cos(angle) + z * np.sin(angle) for angle in facing]
-        return np.max(sides, axis=0) - inradius
+        reach = inradius - ROUNDING
+        half_side = reach * np.tan(np.pi / corners)
+        beyond = [x * np.cos(angle) + z * np.sin(angle) - reach for angle in facing]
+        along = [z * np.cos(angle) - x * np.sin(angle) for angle in facing]
+        past_end = np.maximum(np.abs(along) - half_side, 0.0)
+        outside = np.hypot(beyond, past_end).min(axis=0)
+        inside = np.max(beyond, axis=0)
+        return np.where(inside > 0.0, outside, inside) - ROUNDING
 
     if shape == "cross":
         return np.minimum(_box(x, z, 33.0, 13.0), _box(x, z, 13.0, 33.0))
     if shape == "triangle":
-        z = z + 10.0
-        return polygon(3, 21.0, -90.0) - 4.0
+        z = z + 12.0
+        return polygon(3, 25.0, -90.0)
     if shape == "square":
         return _box(x, z, 34.0, 34.0)
     if shape == "diamond":
@@ -137,6 +144,6 @@ def _shape_distance(shape: str, x: NDArray, z: NDArray) -> NDArray[np.float64]:
     if shape == "hexagon":
         return polygon(6, 35.0, 90.0)
     if shape == "arch":
-        return np.minimum(_box(x, z + 17.0, 28.0, 17.0), np.hypot(x, z - 0.0) - 28.0)
+        return np.minimum(_box(x, z + 17.0, 28.0, 17.0), np.hypot(x, z) - 28.0)
     lobes = [np.hypot(x - 19.0 * a, z - 19.0 * b) - 17.0 for a in (-1, 1) for b in (-1, 1)]
     return np.minimum(np.min(lobes, axis=0), polygon(4, 12.0, 0.0))

@@ -22,10 +22,16 @@ WALL_U = (-0.375, 1.375)  # texture columns at the left and right end of each fa
 WALL_V = (-0.027, 0.960)  # texture rows at the top and at the foot
 FLOOR_TILE = 194.56  # units: 1024 pixels of 0.19 units
 WATER_TILE = 300.0
-PANEL_DEPTH = 6.8  # how far a panel's picture stands out from the wall
+# Where the panels touch the walls or, in the north-east, almost do; from the east on.
+PANELS = (
+    (760.0, 0.0), (536.0, 528.0), (0.0, 760.0), (-536.0, 536.0),
+    (-760.0, 0.0), (-536.0, -536.0), (0.0, -760.0), (536.0, -536.0),
+)  # fmt: skip
+PANEL_DEPTH = 6.5  # of the frame; only a box at its foot, not drawn here, is 12.5 units deep
+SHADOW_Z = 16.0
 CEILING_RGB = (150, 224, 255)
 
-WALL, FLOOR, FRAME, PANEL = 0, 1, 2, 3  # texture ids, in the order of `pictures`
+WALL, FLOOR, FRAME, SHADOW, PANEL = range(5)  # texture ids, in the order of `pictures`
 WATER = PANEL + len(LANDMARKS)
 
 
@@ -46,7 +52,7 @@ def build_scene(num_envs: int) -> Scene:
     textures = pack_textures(pictures())
     walls, panels = _walls(), _panels()
     wall_textures = np.full(len(walls), WALL)
-    panel_textures = np.stack([PANEL + np.arange(8), np.full(8, FRAME), np.full(8, FRAME)], axis=1)
+    panel_textures = [(SHADOW, PANEL + k, FRAME, FRAME) for k in range(len(PANELS))]
 
     def repeat(value: object, dtype: type) -> NDArray[Any]:
         array: NDArray[Any] = np.asarray(value, dtype)
@@ -80,20 +86,20 @@ def _walls() -> NDArray[np.float64]:
 
 
 def _panels() -> NDArray[np.float64]:
-    """Eight panels on every other wall: picture, left and right side of the frame: [24, 10]."""
+    """Shadow, picture, left and right side of each panel: [32, 10]."""
     rows = []
-    for left, right in WALL_FACES[::2]:
-        middle = 0.5 * (left + right)
-        along = (right - left) / np.linalg.norm(right - left)
-        inward = -middle / np.linalg.norm(middle)
-
-        def point(side: float, depth: float) -> NDArray[np.float64]:
-            return middle + side * PANEL_WIDTH / 2 * along + depth * inward  # noqa: B023
-
-        for start, end in (
-            (point(-1, PANEL_DEPTH), point(1, PANEL_DEPTH)),
-            (point(-1, 0), point(-1, PANEL_DEPTH)),
-            (point(1, PANEL_DEPTH), point(1, 0)),
+    for k, origin in enumerate(np.array(PANELS)):
+        bearing = np.radians(45.0 * k)
+        outward = np.array([np.cos(bearing), np.sin(bearing)])
+        to_right = 0.5 * PANEL_WIDTH * np.array([np.sin(bearing), -np.cos(bearing)])
+        back_left, back_right = origin - to_right, origin + to_right
+        left, right = (corner - PANEL_DEPTH * outward for corner in (back_left, back_right))
+        bottom, top = PANEL_Z
+        for start, end, low, high in (
+            (back_left - outward, back_right - outward, SHADOW_Z, bottom),
+            (left, right, bottom, top),
+            (back_left, left, bottom, top),
+            (right, back_right, bottom, top),
         ):
-            rows.append([*start, *end, *PANEL_Z, 0.0, 1.0, 0.0, 1.0])
+            rows.append([*start, *end, low, high, 0.0, 1.0, 0.0, 1.0])
     return np.array(rows)
