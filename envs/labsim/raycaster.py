@@ -1,7 +1,7 @@
 """Draw what each environment's camera sees: a column raycaster for upright walls.
 
 Walls are painted column by column from far to near, so holes in textures show what lies behind;
-floor and water are painted row by row, after the walls that they reach and before nearer things.
+floor and water are painted row by row, after the walls that bound them and before nearer things.
 A height difference dz at depth d lies at y = dz / d on the screen, in the unit in which x runs from
 -1 to 1: pixels are square, so the focal length is width / 2 pixels.
 
@@ -30,7 +30,7 @@ from envs.labsim.surfaces import (
     find_edges,
     sort_entries,
 )
-from envs.labsim.textures import BITS, TILE, mip_level
+from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
 from envs.labsim.world import kernel
 
 DIAGONAL = 1.0 / np.sqrt(2.0)
@@ -65,12 +65,12 @@ def render_slice(scene, camera, engine_ms, obs, start, stop):  # type: ignore[no
             )  # fmt: skip
         sort_entries(count, entries)
         water_z = scene.water_z[i] if scene.water_texture[i] >= 0 else scene.floor_z[i]
-        find_edges(table, count, entries, view, scene.floor_z[i], water_z, height, edges)
+        find_edges(mips, table, count, entries, view.z, scene.floor_z[i], water_z, height, edges)
         _paint_background(scene, i, view, image)
         _paint_walls(texels, mips, table, count, entries, edges, True, view.z, image)
         _paint_floor_and_water(scene, i, engine_ms[i], view, edges, image)
         _paint_walls(texels, mips, table, count, entries, edges, False, view.z, image)
-        if scene.platform[i, 2] > scene.floor_z[i]:
+        if scene.floor_z[i] < scene.platform[i, 2] < view.z:
             _paint_platform(scene.platform[i], view, image)
 
 
@@ -114,12 +114,12 @@ def _paint_sky(texels, mips, first_texture, rows, view, image):  # type: ignore[
             face = 1 if ray_y > 0.0 else 3
             reach, across = abs(ray_y), (ray_x if ray_y > 0.0 else -ray_x)
         texture = first_texture + face
-        bits = mips[texture, 0]
+        bits = mips[texture, LOG2_SIZE]
         level = mip_level((1 << bits) / (2.0 * focal * reach), bits)
         bits -= level
         size = 1 << bits
         u = min(int((0.5 + 0.5 * across / reach) * size), size - 1)
-        strip = texels[mips[texture, 1 + level] + u * size :][:size]
+        strip = texels[mips[texture, START + level] + u * size :][:size]
         v_step = size / (2.0 * focal * reach)
         v = 0.5 * size + (0.5 - 0.5 * height) * v_step
         for row in range(rows):
@@ -152,7 +152,7 @@ def _paint_wall(  # type: ignore[no-untyped-def]
     first = middle - (table[surface, TOP] - eye_z) * focal / depth  # rows, not rounded
     last = middle - (table[surface, BOTTOM] - eye_z) * focal / depth
     texture = int(table[surface, TEXTURE])
-    bits = mips[texture, 0]
+    bits = mips[texture, LOG2_SIZE]
     u_per_pixel = table[surface, U_GAIN] * depth * depth / focal
     v_per_pixel = (table[surface, V_LOW] - table[surface, V_HIGH]) / (last - first)
     level = mip_level(max(abs(v_per_pixel), u_per_pixel) * (1 << bits), bits)
@@ -160,7 +160,7 @@ def _paint_wall(  # type: ignore[no-untyped-def]
     size = 1 << bits
     x = (column + 0.5) / focal - 1.0
     u = depth * (table[surface, U] + x * table[surface, U_SLOPE])
-    start = mips[texture, 1 + level] + ((int(np.floor(u * size)) & (size - 1)) << bits)
+    start = mips[texture, START + level] + ((int(np.floor(u * size)) & (size - 1)) << bits)
     strip = texels[start : start + size]
     top = int(np.ceil(min(max(first, 0.0), float(height)) - 0.5))
     bottom = int(np.ceil(min(max(last, 0.0), float(height)) - 0.5))
@@ -177,7 +177,7 @@ def _paint_wall(  # type: ignore[no-untyped-def]
 
 @kernel
 def _paint_floor_and_water(scene, i, engine_ms, view, edges, image):  # type: ignore[no-untyped-def]
-    """Paint what lies below each column's farthest wall."""
+    """Paint what each column's edges leave to the floor, and the water."""
     texels, mips, textures = scene.texels, scene.mips, scene.floor_texture[i]
     floor = Sheet(textures.max(), scene.floor_tile[i], scene.floor_z[i])
     water = Sheet(scene.water_texture[i], scene.water_tile[i], scene.water_z[i])

@@ -35,7 +35,7 @@ class Scene(NamedTuple):
     """
 
     texels: NDArray[np.uint32]  # [N] packed textures, shared by the batch: see TexturePack
-    mips: NDArray[np.int32]  # [num_textures, 1 + MAX_LEVELS]
+    mips: NDArray[np.int32]  # [num_textures, 2 + MAX_LEVELS]
 
     grid: NDArray[np.float32]  # [B, 3] world x, y of the corner of cell [0, 0]; size of a cell
     solid: NDArray[np.bool_]  # [B, rows, columns] rows run along +y, columns along +x

@@ -7,7 +7,7 @@ Pictures lie with their right towards the world's east (+x) and their top toward
 from typing import NamedTuple
 
 from envs.labsim.surfaces import BOTTOM_EDGE, WATER_EDGE
-from envs.labsim.textures import BITS, TILE, mip_level
+from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
 from envs.labsim.world import kernel
 
 
@@ -23,11 +23,11 @@ class Sheet(NamedTuple):
 def paint_floor(texels, mips, floor, view, edges, image):  # type: ignore[no-untyped-def]
     """Paint one floor texture from each column's bottom edge down."""
     height, width = image.shape[0], image.shape[1]
-    full_bits = mips[floor.texture, 0]
+    full_bits = mips[floor.texture, LOG2_SIZE]
     for row in range(_highest(edges, BOTTOM_EDGE, height), height):
         level, u0, v0, u_step, v_step = _row_of_sheet(floor, full_bits, view, row, height, width)
         bits = full_bits - level
-        start, mask, shift = mips[floor.texture, 1 + level], (1 << bits) - 1, BITS - bits
+        start, mask, shift = mips[floor.texture, START + level], (1 << bits) - 1, BITS - bits
         for column in range(width):
             if row >= edges[column, BOTTOM_EDGE]:
                 u, v = u0 + column * u_step, v0 + column * v_step
@@ -47,7 +47,7 @@ def paint_floor_cells(  # type: ignore[no-untyped-def]
     size that all have.
     """
     height, width = image.shape[0], image.shape[1]
-    full_bits, scale = mips[floor.texture, 0], floor.tile / (grid[2] * TILE)
+    full_bits, scale = mips[floor.texture, LOG2_SIZE], floor.tile / (grid[2] * TILE)
     for row in range(_highest(edges, BOTTOM_EDGE, height), height):
         level, u0, v0, u_step, v_step = _row_of_sheet(floor, full_bits, view, row, height, width)
         bits = full_bits - level
@@ -62,7 +62,7 @@ def paint_floor_cells(  # type: ignore[no-untyped-def]
                 continue
             texture = textures[int(cell_y), int(cell_x)]
             if texture >= 0:
-                start = mips[texture, 1 + level]
+                start = mips[texture, START + level]
                 texel = texels[start + (((u >> shift) & mask) << bits) + ((v >> shift) & mask)]
                 image[row, column, 0] = texel & 255
                 image[row, column, 1] = (texel >> 8) & 255
@@ -76,13 +76,13 @@ def add_water(texels, mips, water, sway_u, sway_v, view, edges, image):  # type:
     sway_u, sway_v: shift of the sheet in tiles.
     """
     height, width = image.shape[0], image.shape[1]
-    full_bits = mips[water.texture, 0]
+    full_bits = mips[water.texture, LOG2_SIZE]
     for row in range(_highest(edges, WATER_EDGE, height), height):
         level, u0, v0, u_step, v_step = _row_of_sheet(water, full_bits, view, row, height, width)
         u0 += int(sway_u * TILE)
         v0 += int(sway_v * TILE)
         bits = full_bits - level
-        start, mask, shift = mips[water.texture, 1 + level], (1 << bits) - 1, BITS - bits
+        start, mask, shift = mips[water.texture, START + level], (1 << bits) - 1, BITS - bits
         for column in range(width):
             if row >= edges[column, WATER_EDGE]:
                 u, v = u0 + column * u_step, v0 + column * v_step

@@ -19,6 +19,7 @@ import numpy as np
 
 from envs.labsim.collision import WALL_THICKNESS
 from envs.labsim.scene import U0, U1, V_BOTTOM, V_TOP, X0, X1, Y0, Y1, Z0, Z1
+from envs.labsim.textures import HOLES
 from envs.labsim.world import kernel
 
 NEAR = 1.0  # units; nothing nearer than this is seen
@@ -150,23 +151,26 @@ def sort_entries(count, entries):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_edges(table, count, entries, view, floor_z, water_z, height, edges):  # type: ignore[no-untyped-def]
-    """Find where in each column the farthest surface that stands on the floor meets it.
+def find_edges(  # type: ignore[no-untyped-def]
+    mips, table, count, entries, eye_z, floor_z, water_z, height, edges
+):
+    """Find in each column the nearest surface that hides all floor behind it, and where it ends.
 
-    BOTTOM_EDGE is the first row of the screen below that surface, WATER_EDGE the first row that
-    lies under the water's level there, BEHIND how many surfaces are to be painted before the floor.
-    Without such a surface they are the horizon, the horizon and 0.
+    Such a surface stands on the floor, is higher than the eye and has no holes. BOTTOM_EDGE is the
+    first row of the screen below it, WATER_EDGE the first row where it is under water, BEHIND the
+    number of surfaces to paint before the floor. If there is none: horizon, horizon, 0.
     """
     focal, middle = 0.5 * len(count), 0.5 * height
     for column in range(len(count)):
         edges[column, BOTTOM_EDGE] = (height + 1) // 2
         edges[column, WATER_EDGE] = (height + 1) // 2
         edges[column, BEHIND] = 0
-        for k in range(count[column]):
+        for k in range(count[column] - 1, -1, -1):
             depth, surface = entries[column, k, 0], int(entries[column, k, 1])
-            if table[surface, BOTTOM] <= floor_z:
-                bottom = middle + (view.z - table[surface, BOTTOM]) * focal / depth
-                water = middle + (view.z - water_z) * focal / depth
+            high = table[surface, BOTTOM] <= floor_z and table[surface, TOP] >= eye_z
+            if high and mips[int(table[surface, TEXTURE]), HOLES] == 0:
+                bottom = middle + (eye_z - table[surface, BOTTOM]) * focal / depth
+                water = middle + (eye_z - water_z) * focal / depth
                 edges[column, BOTTOM_EDGE] = int(np.ceil(min(bottom, float(height)) - 0.5))
                 edges[column, WATER_EDGE] = int(np.ceil(min(water, float(height)) - 0.5))
                 edges[column, BEHIND] = k + 1

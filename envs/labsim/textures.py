@@ -15,6 +15,7 @@ from envs.labsim.world import kernel
 
 SIZE = 128  # pixels a side that recorded frames of DeepMind Lab show; the files have 1024
 MAX_LEVELS = 9  # sides 256, 128, .. 1
+LOG2_SIZE, HOLES, START = range(3)  # columns of the table of mips; level l starts at START + l
 BITS = 32  # in inner loops, texture coordinates are whole numbers ..
 TILE = float(1 << BITS)  # .. of which this many make one tile
 
@@ -28,7 +29,8 @@ class TexturePack(NamedTuple):
     """
 
     texels: NDArray[np.uint32]  # [N]
-    # [num_textures, 1 + MAX_LEVELS] log2 of level 0's side, then where each level starts in texels
+    # [num_textures, 2 + MAX_LEVELS] log2 of level 0's side, whether the picture has holes (0 or 1),
+    # then where each level starts in texels
     mips: NDArray[np.int32]
 
 
@@ -79,13 +81,13 @@ def pack_textures(images: Sequence[NDArray[np.uint8]]) -> TexturePack:
     position = 0
     for image in images:
         levels = mip_chain(image)
-        row = [len(levels) - 1]
+        row = [len(levels) - 1, int(image[..., 3].min() < 255)]
         for level in levels:
             row.append(position)
             columns = np.ascontiguousarray(level.transpose(1, 0, 2))
             texels.append(columns.view("<u4").astype(np.uint32).ravel())
             position += level.shape[0] ** 2
-        mips.append(row + [row[-1]] * (1 + MAX_LEVELS - len(row)))
+        mips.append(row + [row[-1]] * (START + MAX_LEVELS - len(row)))
     return TexturePack(np.concatenate(texels), np.array(mips, np.int32))
 
 

@@ -36,7 +36,7 @@ FRAME_SIDE_RGB = (30, 33, 36)  # in the shade
 SHADOW_RGB = (11, 36, 54)  # on the wall below a panel
 
 WATER_SIZE = 128
-WATER_MEAN, WATER_DEVIATION = 75.0, 11.0  # grey that the water adds to what lies below it
+WATER_MEAN, WATER_DEVIATION = 77.0, 15.0  # grey that the water adds to what lies below it
 
 
 def pictures() -> list[NDArray[np.uint8]]:
@@ -95,8 +95,8 @@ def water_picture(seed: int = 0) -> NDArray[np.float64]:
         field = np.fft.ifft2(np.fft.fft2(noise) * gain).real
         return field / field.std()
 
-    net = -np.abs(clouds(2.0, 8.0))  # bright where the field crosses zero: thin closed lines
-    picture = net / net.std() + 0.8 * clouds(4.0, 40.0)
+    net = -np.abs(clouds(2.0, 9.0))  # bright where the field crosses zero: thin closed lines
+    picture = net / net.std() + 1.2 * clouds(5.0, 50.0)
     grey = WATER_MEAN + WATER_DEVIATION * (picture - picture.mean()) / picture.std()
     return np.repeat(grey[..., None], 3, axis=2)
 

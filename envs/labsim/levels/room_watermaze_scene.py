@@ -21,7 +21,7 @@ WATER_Z = 16.0
 WALL_U = (-0.375, 1.375)  # texture columns at the left and right end of each face
 WALL_V = (-0.027, 0.960)  # texture rows at the top and at the foot
 FLOOR_TILE = 194.56  # units: 1024 pixels of 0.19 units
-WATER_TILE = 300.0
+WATER_TILE = 190.0
 # Where the panels touch the walls or, in the north-east, almost do; from the east on.
 PANELS = (
     (760.0, 0.0), (536.0, 528.0), (0.0, 760.0), (-536.0, 536.0),

@@ -1,0 +1,87 @@
+"""Speed of the environments: rules, physics and pictures, with random actions.
+
+    python -m benchmarks.env_speed [--json] [--num-envs 32] [--blocks 9]
+
+One and two worker threads step the same number of environments in alternating blocks of one
+process, so that a change of the machine's speed meets both. Printed are medians over blocks:
+
+    agent_steps_per_s_per_core  one thread; an agent step is 4 frames and one 72 x 96 image
+    two_thread_efficiency       speed with two threads / (2 x speed with one), block by block
+    us_per_image                what rendering takes of a step, in one thread
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from envs import FRAMES_PER_STEP, LEVELS, EnvConfig, make_vec_env
+
+STEPS_PER_BLOCK = 8000  # agent steps of all environments together
+NUM_ACTIONS = 9
+
+
+def main() -> None:
+    """Measure every level and print a table or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--num-envs", type=int, default=32)
+    parser.add_argument("--blocks", type=int, default=9, help="blocks for each number of threads")
+    args = parser.parse_args()
+    results = {level: measure(level, args.num_envs, args.blocks) for level in LEVELS}
+    if args.json:
+        print(json.dumps(results))
+        return
+    for level, result in results.items():
+        print(level)
+        for name, value in result.items():
+            print(f"  {name:28} {value:12,.2f}" if value < 100 else f"  {name:28} {value:9,.0f}")
+
+
+def measure(level: str, num_envs: int, blocks: int) -> dict[str, float]:
+    """Time one and two threads, and rendering alone, in turns; medians over blocks."""
+    runs = [_stepper(level, num_envs, threads) for threads in (1, 2)]
+    calls = max(1, STEPS_PER_BLOCK // num_envs)
+    works = [run[0] for run in runs] + [runs[0][1]]
+    speeds: list[list[float]] = [[], [], []]
+    for block in range(blocks + 1):
+        for work, speed in zip(works, speeds, strict=True):
+            start = time.perf_counter()
+            for _ in range(calls):
+                work()
+            if block > 0:  # the first block compiles, and fills caches
+                speed.append(calls * num_envs / (time.perf_counter() - start))
+    one, two, images = speeds
+    per_core = statistics.median(one)
+    return {
+        "agent_steps_per_s_per_core": per_core,
+        "frames_per_s_per_core": per_core * FRAMES_PER_STEP,
+        "agent_steps_per_s_two_threads": statistics.median(two),
+        "two_thread_efficiency": statistics.median(
+            b / (2 * a) for a, b in zip(one, two, strict=True)
+        ),
+        "us_per_image": 1e6 / statistics.median(images),
+    }
+
+
+def _stepper(level: str, num_envs: int, threads: int) -> tuple[Callable[[], None], ...]:
+    """Functions that step a batch with random actions, and that only render it."""
+    config = EnvConfig(level=level, num_envs=num_envs)
+    envs = make_vec_env(config, num_envs, stagger=True, num_threads=threads)
+    obs = np.zeros((num_envs, *envs.single_observation_space.shape), np.uint8)
+    envs.reset_into(list(range(num_envs)), obs)
+    generator = np.random.default_rng(0)
+    actions = generator.integers(NUM_ACTIONS, size=(1000, num_envs))
+
+    def step() -> None:
+        envs.step_into(actions[generator.integers(len(actions))], obs)
+
+    return step, partial(envs.render_into, obs)
+
+
+if __name__ == "__main__":
+    main()
