@@ -81,17 +81,17 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         flush=True,
     )
     keep = config.agent.bootstrap_on_timeout
-    make_envs = partial(make_vec_env, config.env, stagger=True, keep_final_obs=keep)
+    num_envs = config.env.num_envs
+    envs = make_vec_env(config.env, num_envs, stagger=True, keep_final_obs=keep)
     learner = Learner(
         config.agent,
-        make_envs=make_envs,
-        num_envs=config.env.num_envs,
+        envs=envs,
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,
         device=device,
-        num_groups=threads,
+        num_threads=threads,
         frames_per_step=FRAMES_PER_STEP,
     )
     try:

@@ -1,8 +1,9 @@
-"""The learner: collects a rollout with every group of environments, then makes one gradient step.
+"""The learner: collects a rollout, then makes one gradient step on it.
 
-On a CPU each group of environments has a thread of its own that acts, steps its environments and
-computes its share of the gradient on one core; the shares are summed before the step. On small
-networks this uses two cores better than splitting every single operation over them.
+On a CPU the gradient is computed in shares: each worker thread carries some of the environments
+through the network and back on a core of its own, and the shares are summed. On small networks
+this uses the cores better than splitting every single operation over them. (Acting has too many
+small operations for that: Python's threads would wait for each other.)
 """
 
 import itertools
@@ -20,7 +21,6 @@ from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.episodes import Episode
 from agents.networks import Agent, AgentOutput, CoreState
-from agents.regroup import regroup
 from agents.rollout import Actor, Rollout, restore_generator
 from agents.running_means import RunningMeans
 
@@ -31,7 +31,7 @@ NORM_INTERVAL = 64
 
 
 def _prepare_thread() -> None:
-    """One core per group; and numbers too small to matter are 0, as they slow products down."""
+    """One core per thread; and numbers too small to matter are 0, as they slow products down."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
@@ -46,8 +46,7 @@ class Learner:
 
     Args:
         config: hyper-parameters.
-        make_envs: builds a batch of environments of the given size; called once per group.
-        num_envs: environments in all groups together.
+        envs: the environments; closed with the learner.
         make_aux: builds the auxiliary head from (embedding size, context size, number of
             actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
             context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
@@ -55,50 +54,43 @@ class Learner:
         total_frames: environment frames at which the learning rate reaches 0.
         seed: of parameters, environments, actions and the auxiliary loss.
         device: where the network runs.
-        num_groups: groups of environments, each with a thread; at most num_envs.
+        num_threads: worker threads on a CPU, at most one per environment.
         frames_per_step: environment frames in an agent step (the action repeat).
 
-    Raises ValueError, in one sentence, if num_groups exceeds num_envs.
+    Raises ValueError, in one sentence, if num_threads exceeds the number of environments.
     """
 
     def __init__(
         self,
         config: AgentConfig,
-        make_envs: Callable[[int], BatchedEnv],
-        num_envs: int,
+        envs: BatchedEnv,
         make_aux: Callable[[int, int, int], nn.Module | None],
         aux_weight: float,
         total_frames: int,
         seed: int,
         device: torch.device,
-        num_groups: int = 1,
+        num_threads: int = 1,
         frames_per_step: int = 4,
     ) -> None:
-        if not 1 <= num_groups <= num_envs:
+        B, T, size = envs.num_envs, config.unroll_length, config.network.hidden_size
+        if not 1 <= num_threads <= B:
             raise ValueError(
-                f"threads is {num_groups}; it must lie between 1 and env.num_envs = {num_envs}."
+                f"threads is {num_threads}; it must lie between 1 and env.num_envs = {B}."
             )
         self.config = config
         self.aux_weight = aux_weight
         self.total_frames = total_frames
         self.frames = 0
         self.updates = 0
-        self.frames_per_rollout = config.unroll_length * num_envs * frames_per_step
+        self.frames_per_rollout = T * B * frames_per_step
         self._seed = seed
         self._device = device
 
-        bounds = np.linspace(0, num_envs, num_groups + 1).astype(int).tolist()
-        self._columns = list(itertools.pairwise(bounds))
-        env_groups = [make_envs(stop - start) for start, stop in self._columns]
-        obs_space, num_actions = (
-            env_groups[0].single_observation_space,
-            env_groups[0].single_action_space.n,
-        )
-        size = config.network.hidden_size
+        obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.agent = Agent(obs_space, int(num_actions), config.network).to(device)
-            aux = make_aux(size, size, int(num_actions))
+            self.agent = Agent(obs_space, num_actions, config.network).to(device)
+            aux = make_aux(size, size, num_actions)
             self.aux = None if aux is None else aux.to(device)
         self._parameters = list(self.agent.parameters())
         # Encoder and core, which both losses train, come before the heads.
@@ -114,36 +106,31 @@ class Learner:
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
         )
-        T = config.unroll_length
-        self._host = Rollout.allocate(T, num_envs, obs_space, size, torch.device("cpu"))
-        self._rollout = (
-            self._host
-            if device.type == "cpu"
-            else Rollout.allocate(T, num_envs, obs_space, size, device)
+        host = Rollout.allocate(T, B, obs_space, size, torch.device("cpu"))
+        on_cpu = device.type == "cpu"
+        self._rollout = host if on_cpu else Rollout.allocate(T, B, obs_space, size, device)
+        self._actor = Actor(
+            envs,
+            self.agent,
+            host,
+            self._rollout,
+            self._make_generator(0),
+            discount=config.discount,
+            clip_rewards=config.clip_rewards,
+            bootstrap_on_timeout=config.bootstrap_on_timeout,
         )
-        self._generator = self._make_generator(num_groups)
-        self._actors = [self._make_actor(i, envs) for i, envs in enumerate(env_groups)]
-        self._threads = ThreadPoolExecutor(num_groups, initializer=_prepare_thread)
+        self._generator = self._make_generator(1)
+        workers = num_threads if on_cpu else 1  # one stream of work keeps a GPU busy
+        self._columns = list(
+            itertools.pairwise(np.linspace(0, B, workers + 1).astype(int).tolist())
+        )
+        self._threads = ThreadPoolExecutor(workers, initializer=_prepare_thread)
         self._means = RunningMeans()
 
     def _make_generator(self, stream: int) -> torch.Generator:
         """Random numbers of one stream of this seed, on the device."""
         seed = np.random.SeedSequence([self._seed, stream]).generate_state(1, np.uint64)[0]
         return torch.Generator(self._device).manual_seed(int(seed >> 1))
-
-    def _make_actor(self, i: int, envs: BatchedEnv) -> Actor:
-        host = self._host.columns(*self._columns[i])
-        on_host = self._rollout is self._host
-        return Actor(
-            envs,
-            self.agent,
-            host,
-            host if on_host else self._rollout.columns(*self._columns[i]),
-            self._make_generator(i),
-            discount=self.config.discount,
-            clip_rewards=self.config.clip_rewards,
-            bootstrap_on_timeout=self.config.bootstrap_on_timeout,
-        )
 
     @property
     def finished(self) -> bool:
@@ -157,16 +144,15 @@ class Learner:
 
     def start(self) -> None:
         """Reset every environment; the first call compiles the engine's kernels."""
-        sequence = np.random.SeedSequence([self._seed, len(self._host.is_first[0])])
-        seeds = (sequence.generate_state(len(self._host.is_first[0])) % TRAINING_SEEDS).tolist()
-        for actor, (start, stop) in zip(self._actors, self._columns, strict=True):
-            actor.start(seeds[start:stop])
+        num_envs = self._actor.envs.num_envs
+        sequence = np.random.SeedSequence([self._seed, num_envs])
+        self._actor.start((sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist())
 
     def collect(self) -> list[Episode]:
-        """Fill the rollout; return the episodes that ended, in the order of the environments."""
-        finished = list(self._threads.map(Actor.collect, self._actors))
+        """Fill the rollout; return the episodes that ended meanwhile."""
+        episodes = self._actor.collect()
         self.frames += self.frames_per_rollout
-        return [episode for episodes in finished for episode in episodes]
+        return episodes
 
     def update(self) -> None:
         """One gradient step on the rollout just collected.
@@ -199,7 +185,7 @@ class Learner:
         self._step(gradients, aux_gradients, norm)
 
     def _unroll(self, columns: tuple[int, int]) -> AgentOutput:
-        """Outputs [T+1, b, ...] of one group of environments, with their graph."""
+        """Outputs [T+1, b, ...] of some environments, with their graph."""
         rollout = self._rollout.columns(*columns)
         output, _ = self.agent.unroll(
             rollout.obs,
@@ -262,7 +248,7 @@ class Learner:
         output_gradients: tuple[Tensor, ...],
         retain_graph: bool = False,
     ) -> list[Tensor]:
-        """Gradients of the agent's parameters, given those of its outputs; a thread per group."""
+        """Gradients of the agent's parameters, given those of its outputs, summed over shares."""
 
         def share(output: AgentOutput, columns: tuple[int, int]) -> Sequence[Tensor]:
             start, stop = columns
@@ -328,15 +314,15 @@ class Learner:
             "frames": self.frames,
             "updates": self.updates,
             "generator": self._generator.get_state(),
-            "actors": [actor.state_dict() for actor in self._actors],
+            "actor": self._actor.state_dict(),
             "means": self._means.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue as the learner that `state` was taken from would have.
 
-        Bit for bit with the same number of groups and kind of device; otherwise the environments
-        are dealt out anew and the actions' random numbers differ.
+        Bit for bit with the same number of threads; with another one, sums are rounded otherwise,
+        and on another kind of device the random numbers of actions and anchors differ.
         """
         self.agent.load_state_dict(state["agent"])
         if self.aux is not None:
@@ -344,16 +330,10 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
         restore_generator(self._generator, state["generator"])
-        actor_states = state["actors"]
-        if len(actor_states) != len(self._actors):
-            generators = [actor.generator.get_state() for actor in self._actors]
-            actor_states = regroup(actor_states, self._columns, generators)
-        for actor, actor_state in zip(self._actors, actor_states, strict=True):
-            actor.load_state_dict(actor_state)
+        self._actor.load_state_dict(state["actor"])
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the threads and close the environments."""
         self._threads.shutdown()
-        for actor in self._actors:
-            actor.envs.close()
+        self._actor.envs.close()

@@ -100,10 +100,10 @@ def restore_generator(generator: torch.Generator, state: Tensor) -> None:
 
 
 class Actor:
-    """A group of environments, and the agent's memory of them, that one thread steps.
+    """The environments, and the agent's memory of them.
 
-    `host` and `device` are this group's columns of the rollout where the environments write and
-    where the network reads; on a CPU they are the same tensors.
+    `host` and `device` are the rollout where the environments write and where the network reads; on
+    a CPU they are the same.
     """
 
     def __init__(

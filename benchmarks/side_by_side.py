@@ -26,7 +26,7 @@ SIZES = ((320, 240), (96, 72))
 # After a spawn inside the water slab DeepMind Lab lifts the eye gradually, while the player is up
 FIRST_FRAME_DROP = 19.7  # at once
 GAP, HEADER = 6, 22
-VIEWS = ((0, 0, 100), (-500, 260, 205), (420, -480, 300), (-120, 540, 250), (690, -60, 20))
+VIEWS = ((-430, 250, 190), (420, -220, -22), (60, -330, 75), (380, 470, 20))  # x, y, yaw
 
 
 def main() -> None:
@@ -84,14 +84,16 @@ def compare(reference: Path) -> Image.Image:
 
 def room_picture() -> Image.Image:
     """A map of the room and four of an agent's observations (x 3)."""
-    cameras = np.array([[x, y, 66.0, yaw] for x, y, yaw in VIEWS[1:]], np.float64)
+    cameras = np.array([[x, y, 66.0, yaw] for x, y, yaw in VIEWS], np.float64)
     views = [Image.fromarray(image).resize((288, 216), Image.Resampling.NEAREST)
              for image in draw(cameras, 96, 72)]  # fmt: skip
     side = 2 * 216 + GAP
     sheet = Image.new("RGB", (side + 2 * (288 + GAP), side), "white")
     sheet.paste(room_map(cameras, side), (0, 0))
     for k, view in enumerate(views):
-        ImageDraw.Draw(view).text((6, 4), "ABCD"[k], fill="black", font_size=16)
+        ImageDraw.Draw(view).text(
+            (6, 4), "ABCD"[k], fill="white", font_size=18, stroke_width=2, stroke_fill="black"
+        )
         sheet.paste(view, (side + GAP + (k % 2) * (288 + GAP), (k // 2) * (216 + GAP)))
     return sheet
 

@@ -38,14 +38,13 @@ def build_learner(preset: str, aux: str, threads: int) -> tuple[Learner, RunConf
     config = job.config
     learner = Learner(
         config.agent,
-        make_envs=partial(make_vec_env, config.env, stagger=True),
-        num_envs=config.env.num_envs,
+        envs=make_vec_env(config.env, config.env.num_envs, stagger=True),
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,
         total_frames=10**12,  # the learning rate stays as it is
         seed=config.seed,
         device=torch.device("cpu"),
-        num_groups=threads,
+        num_threads=threads,
         frames_per_step=FRAMES_PER_STEP,
     )
     learner.start()

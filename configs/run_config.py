@@ -39,7 +39,7 @@ class RunConfig:
     device: str = "auto"
     run_root: str = "runs"
     tag: str | None = None
-    threads: int | None = None  # worker threads = groups of environments; null: one per core
+    threads: int | None = None  # of the gradient step, on a CPU; null: one per core
     log: LogConfig = field(default_factory=LogConfig)
     resume: ResumeConfig = field(default_factory=ResumeConfig)
 

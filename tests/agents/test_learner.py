@@ -1,4 +1,4 @@
-"""The learner: who gets which gradient, resume, groups, and known answers."""
+"""The learner: who gets which gradient, resume, threads, and known answers."""
 
 import gymnasium
 import numpy as np
@@ -33,7 +33,9 @@ class SquareAux(nn.Module):
         return loss, {"loss": loss.detach(), "by_horizon": sometimes}
 
 
-def make_learner(env=RandomEnds, num_envs=4, aux=False, aux_weight=0.1, groups=1, seed=1, **config):
+def make_learner(
+    env=RandomEnds, num_envs=4, aux=False, aux_weight=0.1, threads=1, seed=1, **config
+):
     settings = {
         "network": NetworkConfig("mlp", 16),
         "unroll_length": 5,
@@ -43,9 +45,9 @@ def make_learner(env=RandomEnds, num_envs=4, aux=False, aux_weight=0.1, groups=1
     }
     total_frames = settings.pop("total_frames")
     learner = Learner(
-        AgentConfig(**settings), env, num_envs,
+        AgentConfig(**settings), env(num_envs),
         lambda e, h, a: SquareAux(e) if aux else None,
-        aux_weight, total_frames, seed, CPU, groups,
+        aux_weight, total_frames, seed, CPU, threads,
     )  # fmt: skip
     learner.start()
     return learner
@@ -59,7 +61,7 @@ def parameters(learner: Learner) -> list[torch.Tensor]:
 @pytest.mark.parametrize("at_norm_interval", [False, True])
 def test_one_update_equals_plain_autograd_and_optimizer(at_norm_interval):
     """Weighted aux gradient through z and c, full one on the head, clip on the agent alone."""
-    learner = make_learner(aux=True, aux_weight=0.3, groups=2, max_grad_norm=0.5)
+    learner = make_learner(aux=True, aux_weight=0.3, threads=2, max_grad_norm=0.5)
     if not at_norm_interval:
         learner.updates = 1
     assert (learner.updates % NORM_INTERVAL == 0) == at_norm_interval
@@ -127,9 +129,9 @@ def test_zero_weight_leaves_the_agent_as_without_the_aux_loss():
     assert not torch.equal(w, torch.full_like(w, 0.7)), "the head learns all the same"
 
 
-@pytest.mark.parametrize("groups", [1, 2, 3])
-def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(groups, tmp_path):
-    learner = make_learner(aux=True, groups=groups)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(threads, tmp_path):
+    learner = make_learner(aux=True, threads=threads)
     episodes = []
     for update in range(9):
         if update == 4:
@@ -140,7 +142,7 @@ def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(groups, tmp_path):
             episodes.append(episodes_after)
         learner.update()
 
-    resumed = make_learner(aux=True, groups=groups, seed=2)  # everything comes from the file
+    resumed = make_learner(aux=True, threads=threads, seed=2)  # everything comes from the file
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     episodes_resumed = []
     for _ in range(5):
@@ -154,7 +156,7 @@ def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(groups, tmp_path):
 
 
 def test_resume_with_other_threads_goes_on_with_the_same_environments():
-    three, two = (make_learner(Endless, num_envs=5, groups=groups) for groups in (3, 2))
+    three, two = (make_learner(Endless, num_envs=5, threads=threads) for threads in (3, 2))
     three.collect()
     three.update()
     two.load_state_dict(three.state_dict())
@@ -219,9 +221,9 @@ def test_non_finite_loss_stops_before_anything_changes():
         assert torch.equal(p, q)
 
 
-def test_more_groups_than_environments_are_refused():
+def test_more_threads_than_environments_are_refused():
     with pytest.raises(ValueError, match="threads is 5"):
-        make_learner(groups=5)
+        make_learner(threads=5)
 
 
 class ForgetfulCue(CueMemory):
