@@ -7,6 +7,8 @@ process, so that a change of the machine's speed meets both. Printed are medians
 
     agent_steps_per_s_per_core  one thread; an agent step is 4 frames and one 72 x 96 image
     two_thread_efficiency       speed with two threads / (2 x speed with one), block by block
+    two_batch_efficiency        the same for two threads with a batch of half the size each, which
+                                do not wait for each other after every step
     us_per_image                what rendering takes of a step, in one thread
 """
 
@@ -15,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -44,18 +47,27 @@ def main() -> None:
 
 def measure(level: str, num_envs: int, blocks: int) -> dict[str, float]:
     """Time one and two threads, and rendering alone, in turns; medians over blocks."""
-    runs = [_stepper(level, num_envs, threads) for threads in (1, 2)]
+    (step_one, render), (step_two, _) = (_stepper(level, num_envs, n) for n in (1, 2))
+    halves = [_stepper(level, num_envs // 2, 1)[0] for _ in range(2)]
     calls = max(1, STEPS_PER_BLOCK // num_envs)
-    works = [run[0] for run in runs] + [runs[0][1]]
-    speeds: list[list[float]] = [[], [], []]
-    for block in range(blocks + 1):
-        for work, speed in zip(works, speeds, strict=True):
-            start = time.perf_counter()
-            for _ in range(calls):
+
+    def repeat(work: Callable[[], None]) -> None:
+        for _ in range(calls):
+            work()
+
+    def both_halves() -> None:
+        list(threads.map(repeat, halves))
+
+    with ThreadPoolExecutor(2) as threads:
+        works = [partial(repeat, work) for work in (step_one, step_two, render)] + [both_halves]
+        speeds: list[list[float]] = [[] for _ in works]
+        for block in range(blocks + 1):
+            for work, speed in zip(works, speeds, strict=True):
+                start = time.perf_counter()
                 work()
-            if block > 0:  # the first block compiles, and fills caches
-                speed.append(calls * num_envs / (time.perf_counter() - start))
-    one, two, images = speeds
+                if block > 0:  # the first block compiles, and fills caches
+                    speed.append(calls * num_envs / (time.perf_counter() - start))
+    one, two, images, batches = speeds
     per_core = statistics.median(one)
     return {
         "agent_steps_per_s_per_core": per_core,
@@ -63,6 +75,9 @@ def measure(level: str, num_envs: int, blocks: int) -> dict[str, float]:
         "agent_steps_per_s_two_threads": statistics.median(two),
         "two_thread_efficiency": statistics.median(
             b / (2 * a) for a, b in zip(one, two, strict=True)
+        ),
+        "two_batch_efficiency": statistics.median(
+            b / (2 * a) for a, b in zip(one, batches, strict=True)
         ),
         "us_per_image": 1e6 / statistics.median(images),
     }
