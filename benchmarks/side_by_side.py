@@ -26,7 +26,7 @@ SIZES = ((320, 240), (96, 72))
 # After a spawn inside the water slab DeepMind Lab lifts the eye gradually, while the player is up
 FIRST_FRAME_DROP = 19.7  # at once
 GAP, HEADER = 6, 22
-VIEWS = ((-430, 250, 190), (420, -220, -22), (60, -330, 75), (380, 470, 20))  # x, y, yaw
+VIEWS = ((-430, 250, 190), (250, -160, 10), (60, -330, 75), (380, 470, 20))  # x, y, yaw
 
 
 def main() -> None:

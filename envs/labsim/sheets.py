@@ -10,6 +10,8 @@ from envs.labsim.surfaces import BOTTOM_EDGE, WATER_EDGE
 from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
 from envs.labsim.world import kernel
 
+LONGEST_RAY = 2.0**0.5  # length per depth of the rays at the sides of a view of 90 degrees
+
 
 class Sheet(NamedTuple):
     """A horizontal texture that fills the plane at height z; texture -1: there is none."""
@@ -111,9 +113,9 @@ def _row_of_sheet(sheet, full_bits, view, row, height, width):  # type: ignore[n
     focal = 0.5 * width
     slope = (row + 0.5 - 0.5 * height) / focal  # of the row's rays; > 0: downwards
     depth = (view.z - sheet.z) / slope
-    # From row to row the depth changes by depth / slope / focal, from column to column the place
-    # by depth / focal.
-    tiles_per_pixel = depth / (min(slope, 1.0) * focal * sheet.tile)
+    # From row to row the depth changes by depth / slope / focal, and by LONGEST_RAY times that the
+    # place that is seen at the sides of the screen.
+    tiles_per_pixel = LONGEST_RAY * depth / (slope * focal * sheet.tile)
     level = mip_level(tiles_per_pixel * (1 << full_bits), full_bits)
     scale = TILE / sheet.tile
     x = 0.5 / focal - 1.0

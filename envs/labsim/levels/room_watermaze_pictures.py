@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from envs.labsim.textures import SIZE, load_image, with_alpha
 
 GLOW = np.array([0.0, 0.58, 1.0])  # colour of the *_light_m pictures (lab_games.shader)
+FLOOR_LIGHT = 0.94  # lightmap and water together
 WALL_LIGHT, SHEEN = 0.9, 2.5  # the average of the lightmap and of the reflections on a wall
 
 PANEL_WIDTH = 175.0
@@ -36,7 +37,7 @@ FRAME_SIDE_RGB = (30, 33, 36)  # in the shade
 SHADOW_RGB = (11, 36, 54)  # on the wall below a panel
 
 WATER_SIZE = 128
-WATER_MEAN, WATER_DEVIATION = 77.0, 15.0  # grey that the water adds to what lies below it
+WATER_MEAN, WATER_DEVIATION = 76.0, 9.0  # grey that the water adds to what lies below it
 
 
 def pictures() -> list[NDArray[np.uint8]]:
@@ -48,7 +49,7 @@ def pictures() -> list[NDArray[np.uint8]]:
         GLOW * _rgb(os.path.join(folder, f"{name}_light_m.png")) for name in ("wall", "floor")
     )
     wall = WALL_LIGHT * (_rgb(wall_path) + SHEEN) + wall_glow
-    floor = GLOW * _rgb(floor_path) + floor_glow
+    floor = FLOOR_LIGHT * (GLOW * _rgb(floor_path) + floor_glow)
     side, shadow = (np.full((4, 4, 3), rgb, np.float64) for rgb in (FRAME_SIDE_RGB, SHADOW_RGB))
     panels = [panel_picture(shape, rgb) for shape, rgb in LANDMARKS]
     return [_rgba(picture) for picture in (wall, floor, side, shadow, *panels, water_picture())]

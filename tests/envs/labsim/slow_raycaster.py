@@ -92,7 +92,7 @@ def _floor(scene, i, camera, across, down, focal):
     if textures[row, column] < 0:
         return depth, HOLE
     tile = scene.floor_tile[i]
-    tiles_per_pixel = max(depth / down, depth) / focal / tile
+    tiles_per_pixel = math.sqrt(2.0) * depth / down / focal / tile  # at the sides of the screen
     return depth, _texel(scene, textures[row, column], x / tile, -y / tile, tiles_per_pixel)
 
 

@@ -157,9 +157,11 @@ def test_the_floor_gets_softer_with_distance():
     levels = render(scene, (0.0, 0.0, 50.0, 0.0))[0][36:, 48, 0]
     assert (np.diff(levels.astype(int)) <= 0).all()
     # 50 units below the eye, n rows below the middle: depth 2400 / n, which changes by 2400 / n**2
-    # a row; with 0.64 texels a unit that is one texel at n = 39 and two at n = 28.
-    assert levels[[35, 28]].tolist() == [1, 1]
-    assert levels[[26, 20]].tolist() == [2, 2]
+    # a row, and the place at the sides of the screen by 1.41 times as much. With 0.64 texels a unit
+    # that is two texels at n = 33 and four at n = 23.3.
+    assert levels[[35, 33]].tolist() == [1, 1]
+    assert levels[[32, 24]].tolist() == [2, 2]
+    assert levels[[22, 17]].tolist() == [3, 3]
 
 
 def test_the_sky_turns_with_the_camera_and_fills_pits():

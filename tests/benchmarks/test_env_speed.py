@@ -1,0 +1,23 @@
+import json
+import sys
+
+from benchmarks import env_speed, side_by_side
+from envs import LEVELS
+
+
+def test_json_is_one_object_with_the_speed_of_each_level(monkeypatch, capsys):
+    monkeypatch.setattr(env_speed, "STEPS_PER_BLOCK", 21)
+    monkeypatch.setattr(sys, "argv", ["env_speed", "--json", "--num-envs", "3", "--blocks", "2"])
+    env_speed.main()
+    results = json.loads(capsys.readouterr().out)
+    assert set(results) == set(LEVELS)
+    for result in results.values():
+        assert result["agent_steps_per_s_per_core"] > 0.0
+        assert result["frames_per_s_per_core"] == 4.0 * result["agent_steps_per_s_per_core"]
+        assert result["two_thread_efficiency"] > 0.0
+
+
+def test_the_picture_for_the_readme_is_drawn(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["side_by_side", "--out", str(tmp_path)])
+    side_by_side.main()
+    assert (tmp_path / "room_watermaze.png").stat().st_size > 10_000
