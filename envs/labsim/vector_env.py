@@ -87,8 +87,9 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self._begun = False
         bounds = np.linspace(0, num_envs, min(num_threads, num_envs) + 1).astype(int)
         self._slices = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
-        # One slice needs no pool: the caller may have threads of its own.
-        self._pool = ThreadPoolExecutor(len(self._slices)) if len(self._slices) > 1 else None
+        # The first slice needs no pool: the calling thread works on it.
+        others = len(self._slices) - 1
+        self._pool = ThreadPoolExecutor(others) if others else None
 
     # The interface that every backend offers to the learner.
 
@@ -236,10 +237,13 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             self._pool.shutdown()
 
     def _for_slices(self, work: Callable[[tuple[int, int]], None]) -> None:
-        if self._pool is None:
-            work(self._slices[0])
-        else:
-            list(self._pool.map(work, self._slices))
+        # The calling thread takes a slice itself: one thread less to wake and to wait for.
+        waiting = []
+        if self._pool is not None:
+            waiting = [self._pool.submit(work, bounds) for bounds in self._slices[1:]]
+        work(self._slices[0])
+        for future in waiting:
+            future.result()
 
     def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
         level = self.level
