@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.actions import ACTION_NAMES, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
+from envs.actions import ACTION_NAMES, FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.room_watermaze import (
     EPISODE_STEPS,
     PLATFORM_RADIUS,
@@ -40,13 +40,11 @@ class Rules:
         for i in range(num_envs):
             self.level.seed(i, seed + i)
             self.level.begin(i)
-        self.out = StepOut(
-            np.zeros(num_envs, np.float32), np.zeros(num_envs, bool), np.zeros(num_envs, np.float32)
-        )
+        self.out = StepOut.allocate(num_envs)
 
     def step(self, actions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Take one agent step; return the rewards [B], overwritten by the next step."""
-        raw = IMPALA_ACTIONS[actions][:, (LOOK, STRAFE, MOVE)]
+        raw = IMPALA_ACTIONS[actions][:, (LOOK, STRAFE, MOVE, FIRE)]
         self.level.step(raw, self.out, 0, len(actions))
         return self.out.reward
 

@@ -30,4 +30,4 @@ IMPALA_ACTIONS = np.array(
     ],
     dtype=np.int64,
 )
-LOOK, STRAFE, MOVE = 0, 2, 3  # the columns that matter where nobody looks up, shoots or jumps
+LOOK, STRAFE, MOVE, FIRE = 0, 2, 3, 4  # the columns that matter where nobody looks up or jumps

@@ -1,6 +1,6 @@
 """What players bump into, and Quake's box traces through it.
 
-Grid cells and free vertical walls, both for the player's 30 x 30 unit box, and the floor.
+Grid cells, free vertical walls and boxes, all for the player's 30 x 30 unit box, and the floor.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ NO_HIT = 2.0  # a fraction of the way
 
 NORMAL_X, NORMAL_Y, OFFSET, SPAN_LOW, SPAN_HIGH = range(5)  # columns of `Solids.walls`
 ORIGIN_X, ORIGIN_Y, SIZE = range(3)  # columns of `Solids.grid`
+MIDDLE_X, MIDDLE_Y, HALF_X, HALF_Y = range(4)  # columns of `Solids.boxes`
 
 
 class Solids(NamedTuple):
@@ -30,6 +31,9 @@ class Solids(NamedTuple):
     walls: NDArray[np.float64]  # [B, S, 5] see `wall_planes`; a zero normal means absent
     cells: NDArray[np.bool_]  # [B, rows, columns] True: solid; rows along +y, columns along +x
     grid: NDArray[np.float64]  # [B, 3] world x, y of the corner of cell [0, 0]; size of a cell
+    # [B, M, 4] centre x, y and half sizes along x, y of what can move: doors, players. A negative
+    # half size means absent.
+    boxes: NDArray[np.float64]
 
 
 def wall_planes(segments: Sequence[tuple[float, float, float, float]]) -> NDArray[np.float64]:
@@ -78,6 +82,17 @@ def trace(player, solids, i, to_x, to_y, to_z):  # type: ignore[no-untyped-def]
     fraction, cell_x, cell_y = _trace_cells(solids, i, x, y, to_x, to_y)
     if fraction < best:
         best, nx, ny = fraction, cell_x, cell_y
+    boxes = solids.boxes
+    for k in range(boxes.shape[1]):
+        if boxes[i, k, HALF_X] < 0.0:
+            continue
+        middle_x, middle_y = boxes[i, k, MIDDLE_X], boxes[i, k, MIDDLE_Y]
+        half_x, half_y = boxes[i, k, HALF_X] + HALF_WIDTH, boxes[i, k, HALF_Y] + HALF_WIDTH
+        fraction, box_x, box_y = _trace_box(
+            x - middle_x, y - middle_y, to_x - middle_x, to_y - middle_y, half_x, half_y
+        )
+        if fraction < best:
+            best, nx, ny = fraction, box_x, box_y
     before, after = player.z - FEET - player.floor, to_z - FEET - player.floor
     if after < CLEARANCE and after < before:
         fraction = max((before - CLEARANCE) / (before - after), 0.0)

@@ -27,6 +27,7 @@ from envs.labsim.surfaces import (
     View,
     enter_grid,
     enter_segments,
+    enter_things,
     find_edges,
     sort_entries,
 )
@@ -34,6 +35,9 @@ from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
 from envs.labsim.world import kernel
 
 DIAGONAL = 1.0 / np.sqrt(2.0)
+# The square covers this part of the screen's width, as far from its corner: 12 to 60 of DeepMind
+# Lab's virtual 640 pixels (keys_doors_puzzle_factory.lua).
+SQUARE_START, SQUARE_END = 12 / 640, 60 / 640
 
 
 @kernel
@@ -45,12 +49,14 @@ def render_slice(scene, camera, engine_ms, obs, start, stop):  # type: ignore[no
     """
     # Functions get the arrays they need, not the scene: Numba would count references to each of
     # its arrays in every call.
-    height, width, num_segments = obs.shape[1], obs.shape[2], scene.segments.shape[1]
+    height, width = obs.shape[1], obs.shape[2]
+    num_segments, num_things = scene.segments.shape[1], scene.things.shape[1]
+    num_surfaces = num_segments + num_things
     is_grid = scene.solid.shape[1] * scene.solid.shape[2] > 1
     texels, mips = scene.texels, scene.mips
-    table = np.empty((num_segments + width, FIELDS))
+    table = np.empty((num_surfaces + width, FIELDS))
     count = np.empty(width, np.int64)
-    entries = np.empty((width, num_segments + 1, 2))
+    entries = np.empty((width, num_surfaces + 1, 2))
     edges = np.empty((width, 3), np.int64)
     for i in range(start, stop):
         image = obs[i]
@@ -58,10 +64,14 @@ def render_slice(scene, camera, engine_ms, obs, start, stop):  # type: ignore[no
         view = View(camera[i, 0], camera[i, 1], camera[i, 2], np.cos(yaw), np.sin(yaw))
         count[:] = 0
         enter_segments(scene.segments[i], scene.segment_texture[i], view, table, count, entries)
+        enter_things(
+            scene.things[i], scene.thing_texture[i], scene.thing_views[i], view, num_segments,
+            table, count, entries,
+        )  # fmt: skip
         if is_grid:
             enter_grid(
                 scene.solid[i], scene.wall_texture[i], scene.grid[i], scene.wall_z[i], view,
-                num_segments, table, count, entries,
+                num_surfaces, table, count, entries,
             )  # fmt: skip
         sort_entries(count, entries)
         water_z = scene.water_z[i] if scene.water_texture[i] >= 0 else scene.floor_z[i]
@@ -72,6 +82,8 @@ def render_slice(scene, camera, engine_ms, obs, start, stop):  # type: ignore[no
         _paint_walls(texels, mips, table, count, entries, edges, False, view.z, image)
         if scene.floor_z[i] < scene.platform[i, 2] < view.z:
             _paint_platform(scene.platform[i], view, image)
+        if scene.square[i, 3] != 0:
+            _paint_square(scene.square[i], image)
 
 
 @kernel
@@ -205,3 +217,14 @@ def _paint_platform(platform, view, image):  # type: ignore[no-untyped-def]
             if max(dx, dy, (dx + dy) * DIAGONAL) <= PLATFORM_APOTHEM:
                 for channel in range(3):
                     image[row, column, channel] = PLATFORM_GREY
+
+
+@kernel
+def _paint_square(square, image):  # type: ignore[no-untyped-def]
+    """Paint a square of one colour near the upper left corner."""
+    first = int(np.ceil(SQUARE_START * image.shape[1] - 0.5))
+    last = int(np.ceil(SQUARE_END * image.shape[1] - 0.5))
+    for row in range(first, last):
+        for column in range(first, last):
+            for channel in range(3):
+                image[row, column, channel] = square[channel]

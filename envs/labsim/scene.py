@@ -5,9 +5,12 @@ Every level describes itself in the same terms:
 - a grid of cells: solid cells are walls (text mazes), open cells have a floor or none;
 - free upright rectangles, the segments: round walls, landmarks, doors, pictures. They are seen
   from one side only (where point 0 is on the left), so a box takes four of them; a texture with
-  holes makes a fence; a sprite is a segment that is turned towards the camera;
+  holes makes a fence;
+- things, pictures that always face the camera: items, players. Which of its pictures a thing shows
+  depends on the side from which it is seen;
 - a background behind everything: one colour above the horizon, or a sky box all around;
-- a sheet of water above the floor, and one octagonal platform that can rise.
+- a sheet of water above the floor, and one octagonal platform that can rise;
+- a coloured square in the corner of the image, drawn over everything.
 
 World units are DeepMind Lab's: 32 units are one metre, z is up, yaw is counter-clockwise from +x.
 """
@@ -19,6 +22,8 @@ from numpy.typing import NDArray
 
 # Columns of `Scene.segments`.
 X0, Y0, X1, Y1, Z0, Z1, U0, U1, V_TOP, V_BOTTOM = range(10)
+# Columns of `Scene.things`.
+THING_X, THING_Y, THING_Z0, THING_Z1, THING_HALF_WIDTH, THING_YAW = range(6)
 
 NONE = -1  # a texture id: nothing there
 NOWHERE = -1.0e9  # a height: hidden
@@ -50,6 +55,12 @@ class Scene(NamedTuple):
     segments: NDArray[np.float32]  # [B, S, 10] x0 y0 x1 y1 z0 z1 u0 u1 v_top v_bottom; z0 < z1
     segment_texture: NDArray[np.int32]  # [B, S] NONE: absent
 
+    things: NDArray[np.float32]  # [B, N, 6] x y z0 z1 half_width yaw; z0 < z1, yaw in degrees
+    # [B, N] NONE: absent; else the first of `thing_views` pictures. Picture k shows the thing from
+    # k / views of a turn counter-clockwise from where it faces: 0 is its front, then its left side.
+    thing_texture: NDArray[np.int32]
+    thing_views: NDArray[np.int32]  # [B, N] at least 1
+
     background: NDArray[np.uint8]  # [B, 3] colour above the horizon where nothing else is seen
     sky_texture: NDArray[np.int32]  # [B] first of 4 pictures (E, N, W, S sides of a box), or NONE
 
@@ -58,3 +69,5 @@ class Scene(NamedTuple):
     water_z: NDArray[np.float32]  # [B]
 
     platform: NDArray[np.float32]  # [B, 3] centre x, y and top z; below the floor it is hidden
+
+    square: NDArray[np.uint8]  # [B, 4] red, green, blue and whether it is shown (0 or 1)

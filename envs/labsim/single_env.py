@@ -50,7 +50,7 @@ class LabsimEnv(gymnasium.Env):
             raise ValueError("the episode has ended: call reset() before step()")
         batch_obs, reward, terminated, truncated, info = self._batch.step(np.array([action]))
         obs, pose = batch_obs[0], info["pose"][0]
-        if truncated[0]:
+        if terminated[0] or truncated[0]:
             self._next = obs, pose
             obs, pose = info["final_obs"][0], info["final_info"]["pose"][0]
         self._frame = obs

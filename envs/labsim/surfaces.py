@@ -5,11 +5,11 @@ view direction and s to the right, a point lies at x = s / d in [-1, 1] from lef
 
 On screen, 1 / depth and u / depth of an upright rectangle are linear in x. So each wall segment is
 projected once and entered in the columns that it covers; of a grid of cells, each column finds its
-own wall. With S segments and W columns:
+own wall. With S segments, N things and W columns:
 
-    table    f64 [S + W, FIELDS] what is needed to paint a surface: segments, then grid walls
+    table    f64 [S + N + W, FIELDS] what is needed to paint a surface: segments, things, grid walls
     count    i64 [W] surfaces in each column's list
-    entries  f64 [W, S + 1, 2] the lists: depth, and row in the table, of each surface
+    entries  f64 [W, S + N + 1, 2] the lists: depth, and row in the table, of each surface
     edges    i64 [W, 3] where on the screen the floor and the water begin, see `find_edges`
 """
 
@@ -18,7 +18,24 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.labsim.collision import WALL_THICKNESS
-from envs.labsim.scene import U0, U1, V_BOTTOM, V_TOP, X0, X1, Y0, Y1, Z0, Z1
+from envs.labsim.scene import (
+    THING_HALF_WIDTH,
+    THING_X,
+    THING_Y,
+    THING_YAW,
+    THING_Z0,
+    THING_Z1,
+    U0,
+    U1,
+    V_BOTTOM,
+    V_TOP,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    Z0,
+    Z1,
+)
 from envs.labsim.textures import HOLES
 from envs.labsim.world import kernel
 
@@ -77,6 +94,41 @@ def enter_segments(segments, textures, view, table, count, entries):  # type: ig
                 entries[column, count[column], 0] = depth
                 entries[column, count[column], 1] = k
                 count[column] += 1
+
+
+@kernel
+def enter_things(  # type: ignore[no-untyped-def]
+    things, textures, views, view, first_row, table, count, entries
+):
+    """Enter the things [N, 6] before the camera; thing k fills row first_row + k of the table."""
+    half = 0.5 * len(count)
+    for k in range(len(things)):
+        dx, dy = things[k, THING_X] - view.x, things[k, THING_Y] - view.y
+        depth, side = dx * view.cos + dy * view.sin, dx * view.sin - dy * view.cos
+        half_width = things[k, THING_HALF_WIDTH]
+        left, right = (side - half_width) / depth, (side + half_width) / depth
+        if textures[k] < 0 or depth < NEAR or left >= 1.0 or right <= -1.0:
+            continue
+        # From the thing, the camera lies in the direction (-dx, -dy).
+        turn = (np.arctan2(-dy, -dx) - np.radians(things[k, THING_YAW])) / (2.0 * np.pi)
+        picture = int(np.floor(turn * views[k] + 0.5)) % views[k]
+        row = first_row + k
+        table[row, INVERSE] = 1.0 / depth
+        table[row, INVERSE_SLOPE] = 0.0
+        table[row, U] = (half_width - side) / (2.0 * half_width * depth)
+        table[row, U_SLOPE] = 1.0 / (2.0 * half_width)
+        table[row, U_GAIN] = 1.0 / (2.0 * half_width * depth)
+        table[row, BOTTOM] = things[k, THING_Z0]
+        table[row, TOP] = things[k, THING_Z1]
+        table[row, V_LOW] = 1.0
+        table[row, V_HIGH] = 0.0
+        table[row, TEXTURE] = textures[k] + picture
+        first = int(np.ceil((max(left, -1.0) + 1.0) * half - 0.5))
+        last = int(np.ceil((min(right, 1.0) + 1.0) * half - 0.5))
+        for column in range(first, last):
+            entries[column, count[column], 0] = depth
+            entries[column, count[column], 1] = row
+            count[column] += 1
 
 
 @kernel

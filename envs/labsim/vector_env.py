@@ -14,8 +14,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
+from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.config import canonical_level
+from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
 from envs.labsim.raycaster import render_slice
 from envs.labsim.top_down import draw_top_down
@@ -71,7 +72,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"unknown render_mode '{render_mode}': allowed are None, rgb_array")
-        self.level = LEVELS[canonical_level(level)](num_envs)
+        self.level: Level = LEVELS[canonical_level(level)](num_envs)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
@@ -118,17 +119,14 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3] receives the observations after the step;
         where an episode ended, that is the first one of the next.
         """
-        out = StepOut(
-            reward=np.empty(self.num_envs, np.float32),
-            truncated=np.empty(self.num_envs, np.bool_),
-            success_seconds=np.empty(self.num_envs, np.float32),
-        )
-        raw = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE)][actions]
+        out = StepOut.allocate(self.num_envs)
+        raw = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)][actions]
 
         def work(bounds: tuple[int, int]) -> None:
             start, stop = bounds
             self.level.step(raw, out, start, stop)
-            for i in (start + np.flatnonzero(out.truncated[start:stop])).tolist():
+            ended = out.terminated[start:stop] | out.truncated[start:stop]
+            for i in (start + np.flatnonzero(ended)).tolist():
                 self._final_pose[i] = self._pose(slice(i, i + 1))[0]
                 if self._final_obs is not None:
                     self._render(self._final_obs, i, i + 1)
@@ -137,11 +135,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
         self._for_slices(work)
         return StepResult(
-            out.reward,
-            np.zeros(self.num_envs, np.bool_),
-            out.truncated,
-            out.success_seconds,
-            self._final_obs,
+            out.reward, out.terminated, out.truncated, out.success_seconds, self._final_obs
         )
 
     def render_into(self, obs: NDArray[np.uint8]) -> None:
@@ -215,7 +209,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             )
         result = self.step_into(actions.astype(np.int64), self._obs)
         info = self._info()
-        ended = result.truncated
+        ended = result.terminated | result.truncated
         if ended.any():
             if result.final_obs is not None:
                 info["final_obs"] = np.full(self.num_envs, None, object)
@@ -275,7 +269,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             self.level.place_target(i, place["target"][i])
         if "pose" in place:
             pose = place["pose"][i]
-            if not self.level.is_open(pose[0], pose[1]):
+            if not self.level.is_open(i, pose[0], pose[1]):
                 raise ValueError(f"the pose {tuple(pose.tolist())} is not inside the level's walls")
             angle = np.radians(pose[2])
             ahead, left = place.get("velocity", np.zeros((self.num_envs, 2)))[i]

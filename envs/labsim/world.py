@@ -5,7 +5,7 @@ DeepMind Lab's: 32 world units are one metre, z is up, yaw is in degrees counter
 and one environment frame is 16 ms of engine time although 60 of them count as a nominal second.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import njit
@@ -52,8 +52,19 @@ class StepOut(NamedTuple):
     """What a step writes, one entry per environment."""
 
     reward: NDArray[np.float32]  # [B]
+    terminated: NDArray[np.bool_]  # [B] the level's rules ended the episode
     truncated: NDArray[np.bool_]  # [B] the episode's time is over
     success_seconds: NDArray[np.float32]  # [B] nominal seconds from spawn to success, or NaN
+
+    @classmethod
+    def allocate(cls, num_envs: int) -> Self:
+        """Arrays for `num_envs` environments, yet to be filled."""
+        return cls(
+            reward=np.empty(num_envs, np.float32),
+            terminated=np.empty(num_envs, np.bool_),
+            truncated=np.empty(num_envs, np.bool_),
+            success_seconds=np.empty(num_envs, np.float32),
+        )
 
 
 @kernel

@@ -72,6 +72,7 @@ class RoomWatermaze:
             walls=np.tile(_room_walls(), (num_envs, 1, 1)),
             cells=np.zeros((num_envs, 1, 1), np.bool_),
             grid=np.tile((-1000.0, -1000.0, 2000.0), (num_envs, 1)),
+            boxes=np.empty((num_envs, 0, 4)),
         )
 
     def seed(self, i: int, seed: int) -> None:
@@ -91,10 +92,7 @@ class RoomWatermaze:
         stop: int,
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
-        """Advance environments start .. stop - 1 by some frames, at most to their episodes' ends.
-
-        `actions` [B, 3]: look (pixels a frame), strafe and move, of raw DeepMind Lab actions.
-        """
+        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
         _step_slice(
             self.players,
             self.platforms,
@@ -136,9 +134,9 @@ class RoomWatermaze:
         """Centre of the platform of environment i, [2]."""
         return np.array([self.platforms["x"][i], self.platforms["y"][i]])
 
-    def is_open(self, x: float, y: float) -> bool:
-        """Whether a player may stand at (x, y)."""
-        walls = self.solids.walls[0]
+    def is_open(self, i: int, x: float, y: float) -> bool:
+        """Whether a player may stand at (x, y) in environment i."""
+        walls = self.solids.walls[i]
         return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
 
     def state(self) -> dict[str, NDArray]:
@@ -218,6 +216,7 @@ def _step_slice(  # type: ignore[no-untyped-def]
                 success = (player.frame - player.trial_start) / FRAMES_PER_SECOND
             reward += paid
         out.reward[i] = reward
+        out.terminated[i] = False
         out.truncated[i] = player.frame == player.last_frame
         out.success_seconds[i] = success
         draw(platform, drawn, i)

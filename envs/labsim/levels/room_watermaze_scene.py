@@ -70,12 +70,16 @@ def build_scene(num_envs: int) -> Scene:
         floor_tile=repeat(FLOOR_TILE, np.float32),
         segments=repeat(np.concatenate([walls, panels]), np.float32),
         segment_texture=repeat(np.append(wall_textures, panel_textures), np.int32),
+        things=repeat(np.empty((0, 6)), np.float32),
+        thing_texture=repeat([], np.int32),
+        thing_views=repeat([], np.int32),
         background=repeat(CEILING_RGB, np.uint8),
         sky_texture=repeat(NONE, np.int32),
         water_texture=repeat(WATER, np.int32),
         water_z=repeat(WATER_Z, np.float32),
         water_tile=repeat(WATER_TILE, np.float32),
         platform=repeat((0.0, 0.0, NOWHERE), np.float32),
+        square=repeat((0, 0, 0, 0), np.uint8),
     )
 
 

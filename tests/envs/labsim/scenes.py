@@ -24,17 +24,22 @@ def make_scene(pictures, **changes):
         "floor_z": np.array(0.0),
         "segments": np.zeros((0, 10)),
         "segment_texture": np.zeros(0),
+        "things": np.zeros((0, 6)),
+        "thing_texture": np.zeros(0),
+        "thing_views": np.zeros(0),
         "background": np.array([1, 2, 3]),
         "sky_texture": np.array(NONE),
         "water_texture": np.array(NONE),
         "water_tile": np.array(100.0),
         "water_z": np.array(0.0),
         "platform": np.array([0.0, 0.0, NOWHERE]),
+        "square": np.array([0, 0, 0, 0]),
     }
     kinds = {
         "solid": np.bool_, "background": np.uint8, "wall_texture": np.int32,
         "floor_texture": np.int32, "segment_texture": np.int32, "sky_texture": np.int32,
-        "water_texture": np.int32,
+        "water_texture": np.int32, "thing_texture": np.int32, "thing_views": np.int32,
+        "square": np.uint8,
     }  # fmt: skip
     arrays = {
         name: np.asarray(changes.get(name, value), kinds.get(name, np.float32))[None].copy()

@@ -15,13 +15,16 @@ TINY = 1e-9
 class Body:
     """One player in a small world, moved frame by frame."""
 
-    def __init__(self, segments=(), cells=((False,),), origin=(-1000.0, -1000.0), size=2000.0):
+    def __init__(
+        self, segments=(), cells=((False,),), origin=(-1000.0, -1000.0), size=2000.0, boxes=()
+    ):
         self.record = np.zeros(1, PLAYER)
         self.record["floor"], self.record["z"] = FLOOR, STANDING
         self.solids = Solids(
             walls=wall_planes(list(segments))[None],
             cells=np.array(cells)[None],
             grid=np.array([[*origin, size]]),
+            boxes=np.array(boxes, float).reshape(1, -1, 4),
         )
         self.planes = physics.scratch()
 

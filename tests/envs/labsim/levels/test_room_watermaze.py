@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from envs.actions import FIRE as RAW_FIRE
 from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.room_watermaze import RoomWatermaze
 from envs.labsim.scene import NOWHERE
@@ -24,16 +25,14 @@ class Game:
 
     def __init__(self, num_envs=1, seed=0, length_steps=1800):
         self.level = RoomWatermaze(num_envs)
-        self.out = StepOut(
-            np.zeros(num_envs, np.float32), np.zeros(num_envs, bool), np.zeros(num_envs, np.float32)
-        )
+        self.out = StepOut.allocate(num_envs)
         for i in range(num_envs):
             self.level.seed(i, seed + i)
             self.level.begin(i, length_steps)
 
     def step(self, action=FIRE, frames=4):
         count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE)]
+        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
         self.level.step(raw, self.out, 0, count, frames)
         return self.out.reward.copy()
 

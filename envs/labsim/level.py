@@ -1,0 +1,58 @@
+"""What the vector environment needs of a level."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.scene import Scene
+from envs.labsim.world import StepOut
+
+
+class Level(Protocol):
+    """The rules of a level for a batch of B environments.
+
+    Everything that happens in environment i depends on its seed and its actions only, so that
+    neither the number of threads nor the other environments matter.
+    """
+
+    episode_steps: int  # agent steps until the level's clock ends an episode
+    players: NDArray  # [B] of dtype PLAYER
+    scene: Scene
+
+    def seed(self, i: int, seed: int) -> None:
+        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
+
+    def begin(self, i: int, length_steps: int = ...) -> None:
+        """Begin an episode of environment i; its clock ends it after `length_steps`."""
+
+    def step(
+        self,
+        actions: NDArray[np.int64],
+        out: StepOut,
+        start: int,
+        stop: int,
+        num_frames: int = ...,
+    ) -> None:
+        """Advance environments start .. stop - 1 by some frames, at most to their episodes' ends.
+
+        `actions` [B, 4]: look (pixels a frame), strafe, move and fire of raw DeepMind Lab actions.
+        """
+
+    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
+        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
+
+    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
+        """Put what is to be found at target (x, y); ValueError if the level has no such thing."""
+
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length."""
+
+    def target(self, i: int) -> NDArray[np.float64] | None:
+        """Where the target of environment i is, [2]; None if the level has none."""
+
+    def is_open(self, i: int, x: float, y: float) -> bool:
+        """Whether a player may stand at (x, y) in environment i."""
+
+    def state(self) -> dict[str, NDArray]:
+        """Every array that changes while the level runs, by name; written to by `set_state`."""
