@@ -80,12 +80,18 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         "threads; compiling the engine takes about 30 s the first time ...",
         flush=True,
     )
-    keep = config.agent.bootstrap_on_timeout
-    num_envs = config.env.num_envs
-    envs = make_vec_env(config.env, num_envs, stagger=True, keep_final_obs=keep)
+    make_envs = partial(
+        make_vec_env,
+        config.env,
+        stagger=True,
+        # A share of the batch per core; where a GPU has all of the batch, cores share engine work.
+        num_threads=1 if device.type == "cpu" else threads,
+        keep_final_obs=config.agent.bootstrap_on_timeout,
+    )
     learner = Learner(
         config.agent,
-        envs=envs,
+        make_envs=make_envs,
+        num_envs=config.env.num_envs,
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,

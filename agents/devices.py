@@ -1,8 +1,12 @@
 """Which processor a run uses."""
 
+import ctypes
 import os
+import sys
 
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,6 +29,7 @@ def prepare_cpu(threads: int) -> str:
     hence the check against float64.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     a, b = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0)).unbind()
     exact = a.double() @ b.double()
     torch.set_float32_matmul_precision("medium")
@@ -33,6 +38,28 @@ def prepare_cpu(threads: int) -> str:
         return "oneDNN"
     torch.set_float32_matmul_precision("highest")
     return "PyTorch's default"
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next large tensor, where it is glibc.
+
+    Otherwise it hands it back to the kernel, which then clears every page of the next tensor: on
+    virtual machines that takes longer than what the tensors are computed for.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)  # arenas of other threads than the main one are given back anyway
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest that is allowed
+        mallopt(M_TRIM_THRESHOLD, 2**30)
+
+
+def prepare_worker() -> None:
+    """Use one core in this thread or process, and take numbers too small to matter as 0.
+
+    Denormal numbers, the smallest of all, slow products down.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
 
 
 def available_cores() -> int:

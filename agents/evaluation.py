@@ -46,15 +46,17 @@ def evaluate(
     while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
         if watch is not None and not played[0]:
             watch(obs[0])
+        with torch.no_grad():
+            embedding = agent.encode(torch.from_numpy(obs).to(device).unsqueeze(0))[0]  # [B, E]
+        race = torch.empty(B, agent.num_actions, device=device).exponential_(generator=generator)
         action, core_state = act(
             agent,
-            torch.from_numpy(obs).to(device),
+            embedding,
             is_first,
             last_action.to(device),
             last_reward.to(device),
             core_state,
-            generator,
-            greedy,
+            None if greedy else race,
         )
         action = action.cpu()
         result = env.step_into(action.numpy(), obs)

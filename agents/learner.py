@@ -1,9 +1,8 @@
 """The learner: collects a rollout, then makes one gradient step on it.
 
-On a CPU the gradient is computed in shares: each worker thread carries some of the environments
-through the network and back on a core of its own, and the shares are summed. On small networks
-this uses the cores better than splitting every single operation over them. (Acting has too many
-small operations for that: Python's threads would wait for each other.)
+On a CPU both are done in shares: each core acts in some of the environments, carries them through
+the network and back, and the shares' gradients are summed. On small networks this uses the cores
+better than splitting every single operation over them. The losses see the whole batch.
 """
 
 import itertools
@@ -19,21 +18,16 @@ from torch import Tensor, nn
 from agents.a2c import A2CLoss, a2c_loss
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
+from agents.devices import prepare_worker
 from agents.episodes import Episode
-from agents.networks import Agent, AgentOutput, CoreState
-from agents.rollout import Actor, Rollout, restore_generator
+from agents.networks import Agent
 from agents.running_means import RunningMeans
+from agents.share import Batch, RemoteShare, Share
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 64
-
-
-def _prepare_thread() -> None:
-    """One core per thread; and numbers too small to matter are 0, as they slow products down."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
 
 
 def _norm(gradients: Iterable[Tensor]) -> Tensor:
@@ -46,7 +40,9 @@ class Learner:
 
     Args:
         config: hyper-parameters.
-        envs: the environments; closed with the learner.
+        make_envs: makes the environments, given how many. With more threads than one it is called
+            in other processes: then it must be picklable, and the main module importable.
+        num_envs: the batch size B.
         make_aux: builds the auxiliary head from (embedding size, context size, number of
             actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
             context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
@@ -54,7 +50,7 @@ class Learner:
         total_frames: environment frames at which the learning rate reaches 0.
         seed: of parameters, environments, actions and the auxiliary loss.
         device: where the network runs.
-        num_threads: worker threads on a CPU, at most one per environment.
+        num_threads: cores that share the work on a CPU, at most one per environment.
         frames_per_step: environment frames in an agent step (the action repeat).
 
     Raises ValueError, in one sentence, if num_threads exceeds the number of environments.
@@ -63,7 +59,8 @@ class Learner:
     def __init__(
         self,
         config: AgentConfig,
-        envs: BatchedEnv,
+        make_envs: Callable[[int], BatchedEnv],
+        num_envs: int,
         make_aux: Callable[[int, int, int], nn.Module | None],
         aux_weight: float,
         total_frames: int,
@@ -72,7 +69,7 @@ class Learner:
         num_threads: int = 1,
         frames_per_step: int = 4,
     ) -> None:
-        B, T, size = envs.num_envs, config.unroll_length, config.network.hidden_size
+        B, T, size = num_envs, config.unroll_length, config.network.hidden_size
         if not 1 <= num_threads <= B:
             raise ValueError(
                 f"threads is {num_threads}; it must lie between 1 and env.num_envs = {B}."
@@ -86,6 +83,10 @@ class Learner:
         self._seed = seed
         self._device = device
 
+        shares = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
+        ends = np.linspace(0, B, shares + 1).astype(int).tolist()
+        self._columns = [slice(*pair) for pair in itertools.pairwise(ends)]
+        envs = make_envs(ends[1])
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -106,25 +107,25 @@ class Learner:
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
         )
-        host = Rollout.allocate(T, B, obs_space, size, torch.device("cpu"))
-        on_cpu = device.type == "cpu"
-        self._rollout = host if on_cpu else Rollout.allocate(T, B, obs_space, size, device)
-        self._actor = Actor(
-            envs,
-            self.agent,
-            host,
-            self._rollout,
-            self._make_generator(0),
-            discount=config.discount,
-            clip_rewards=config.clip_rewards,
-            bootstrap_on_timeout=config.bootstrap_on_timeout,
-        )
-        self._generator = self._make_generator(1)
-        workers = num_threads if on_cpu else 1  # one stream of work keeps a GPU busy
-        self._columns = list(
-            itertools.pairwise(np.linspace(0, B, workers + 1).astype(int).tolist())
-        )
-        self._threads = ThreadPoolExecutor(workers, initializer=_prepare_thread)
+        self._batch = Batch.allocate(T, B, num_actions, size, device)
+        self._gradients = [p.new_zeros(shares, *p.shape) for p in self._parameters]
+        if shares > 1:
+            for tensor in (*self._parameters, *self._gradients, *self._batch):
+                tensor.share_memory_()
+
+        def arguments(k: int) -> tuple[Any, ...]:
+            columns = self._columns[k]
+            batch = self._batch.columns(columns.start, columns.stop)
+            return config, self.agent, batch, [g[k] for g in self._gradients]
+
+        self._share = Share(envs, *arguments(0))
+        self._remote_shares = [
+            RemoteShare(make_envs, ends[k + 1] - ends[k], *arguments(k)) for k in range(1, shares)
+        ]
+        # The first share's own thread: there one core works, while losses use all of them.
+        self._thread = ThreadPoolExecutor(1, initializer=prepare_worker)
+        self._action_generator = self._make_generator(0)
+        self._aux_generator = self._make_generator(1)
         self._means = RunningMeans()
 
     def _make_generator(self, stream: int) -> torch.Generator:
@@ -144,36 +145,46 @@ class Learner:
 
     def start(self) -> None:
         """Reset every environment; the first call compiles the engine's kernels."""
-        num_envs = self._actor.envs.num_envs
+        num_envs = self._batch.race.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
-        self._actor.start((sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist())
+        seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
+        self._all_shares("start", [seeds[columns] for columns in self._columns])
+
+    def _all_shares(self, method: str, *arguments: Sequence[Any]) -> list[Any]:
+        """Let all shares run a method at once; return the results.
+
+        Of each argument, share k gets entry k.
+        """
+        own, *others = [tuple(a[k] for a in arguments) for k in range(len(self._columns))]
+        for share, args in zip(self._remote_shares, others, strict=True):
+            share.call(method, *args)
+        result = self._thread.submit(getattr(self._share, method), *own).result()
+        return [result, *(share.result() for share in self._remote_shares)]
 
     def collect(self) -> list[Episode]:
-        """Fill the rollout; return the episodes that ended meanwhile."""
-        episodes = self._actor.collect()
+        """Fill the batch; return the episodes that ended meanwhile."""
+        self._batch.race.exponential_(generator=self._action_generator)
+        episodes = self._all_shares("collect")
         self.frames += self.frames_per_rollout
-        return episodes
+        return list(itertools.chain.from_iterable(episodes))
 
     def update(self) -> None:
         """One gradient step on the rollout just collected.
 
         Raises FloatingPointError, before any parameter changes, if a loss is not finite.
         """
-        outputs = list(self._threads.map(self._unroll, self._columns))
-        joined = AgentOutput(*(torch.cat(x, 1) for x in zip(*outputs, strict=True)))
-        # Leaves: the losses' gradients stop here, and each thread carries its share on from here.
-        logits, value, z, c = (x.detach().requires_grad_() for x in joined)
+        batch = self._batch
+        # Leaves: the losses' gradients stop here, and each share carries its part on from here.
+        outputs = (batch.logits, batch.value, batch.embedding, batch.context)
+        logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
         aux_loss, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
-        policy = ("logits", "value"), (grad_logits, grad_value)
-        contrast = ("embedding", "context"), (grad_z, grad_c)
-        if self.aux is None:
-            gradients = self._backward(outputs, *policy)
-        elif self.updates % NORM_INTERVAL:
-            gradients = self._backward(outputs, policy[0] + contrast[0], policy[1] + contrast[1])
+        nothing = torch.zeros(())
+        if self.aux is None or self.updates % NORM_INTERVAL:
+            gradients = self._backward(grad_logits, grad_value, grad_z, grad_c)
         else:
-            of_a2c = self._backward(outputs, *policy, retain_graph=True)
-            of_aux = self._backward(outputs, *contrast)
+            of_a2c = self._backward(grad_logits, grad_value, nothing, nothing, retain_graph=True)
+            of_aux = self._backward(nothing, nothing, grad_z, grad_c)
             self._means.add(
                 grad_norm_a2c_trunk=_norm(of_a2c[self._trunk]),
                 grad_norm_aux_trunk=_norm(of_aux[self._trunk]),
@@ -184,27 +195,15 @@ class Learner:
         self._check_finite(loss, aux_loss, norm)
         self._step(gradients, aux_gradients, norm)
 
-    def _unroll(self, columns: tuple[int, int]) -> AgentOutput:
-        """Outputs [T+1, b, ...] of some environments, with their graph."""
-        rollout = self._rollout.columns(*columns)
-        output, _ = self.agent.unroll(
-            rollout.obs,
-            rollout.last_action,
-            rollout.last_reward,
-            rollout.is_first,
-            CoreState(rollout.hidden, rollout.cell),
-        )
-        return output
-
     def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
         """The A2C losses and their gradient on logits and value."""
-        config, rollout = self.config, self._rollout
+        config, batch = self.config, self._batch
         loss = a2c_loss(
             logits,
             value,
-            rollout.action,
-            rollout.reward,
-            rollout.discount,
+            batch.action,
+            batch.reward,
+            batch.discount,
             gae_lambda=config.gae_lambda,
             value_cost=config.value_cost,
             entropy_cost=config.entropy_cost,
@@ -227,41 +226,36 @@ class Learner:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
         """
         if self.aux is None:
-            return None, (embedding, context), ()
+            return None, (torch.zeros(()), torch.zeros(())), ()
         loss, metrics = self.aux(
             embedding,
             context,
-            self._rollout.action,
-            self._rollout.is_first.to(self._device, non_blocking=True),
-            self._generator,
+            self._batch.action,
+            self._batch.is_first.to(self._device, non_blocking=True),
+            self._aux_generator,
         )
         self._means.add(**{f"aux/{name}": x for name, x in metrics.items()})
-        total = loss * self._rollout.action.numel()
+        total = loss * self._batch.action.numel()
         inputs = (embedding, context, *self._aux_parameters)
         grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
         return loss, (self.aux_weight * grad_z, self.aux_weight * grad_c), head
 
     def _backward(
         self,
-        outputs: Sequence[AgentOutput],
-        names: tuple[str, ...],
-        output_gradients: tuple[Tensor, ...],
+        grad_logits: Tensor,
+        grad_value: Tensor,
+        grad_embedding: Tensor,
+        grad_context: Tensor,
         retain_graph: bool = False,
     ) -> list[Tensor]:
-        """Gradients of the agent's parameters, given those of its outputs, summed over shares."""
-
-        def share(output: AgentOutput, columns: tuple[int, int]) -> Sequence[Tensor]:
-            start, stop = columns
-            return torch.autograd.grad(
-                [getattr(output, name) for name in names],
-                self._parameters,
-                [gradient[:, start:stop] for gradient in output_gradients],
-                retain_graph=retain_graph,
-                materialize_grads=True,  # an auxiliary loss alone does not reach the heads
-            )
-
-        shares = self._threads.map(share, outputs, self._columns)
-        return [torch.stack(parts).sum(0) for parts in zip(*shares, strict=True)]
+        """Gradients of the agent's parameters, given those of its outputs."""
+        batch = self._batch
+        batch.grad_logits.copy_(grad_logits)
+        batch.grad_value.copy_(grad_value)
+        batch.grad_embedding.copy_(grad_embedding)
+        batch.grad_context.copy_(grad_context)
+        self._all_shares("backward", [retain_graph] * len(self._columns))
+        return [shares.sum(0) for shares in self._gradients]
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
         """Raise FloatingPointError that names what is not finite.
@@ -313,8 +307,9 @@ class Learner:
             "optimizer": self._optimizer.state_dict(),
             "frames": self.frames,
             "updates": self.updates,
-            "generator": self._generator.get_state(),
-            "actor": self._actor.state_dict(),
+            "action_generator": self._action_generator.get_state(),
+            "aux_generator": self._aux_generator.get_state(),
+            "envs": _join(self._all_shares("state_dict")),
             "means": self._means.state_dict(),
         }
 
@@ -329,11 +324,37 @@ class Learner:
             self.aux.load_state_dict(state["aux"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
-        restore_generator(self._generator, state["generator"])
-        self._actor.load_state_dict(state["actor"])
+        _restore_generator(self._action_generator, state["action_generator"])
+        _restore_generator(self._aux_generator, state["aux_generator"])
+        parts = [_part(state["envs"], columns) for columns in self._columns]
+        self._all_shares("load_state_dict", parts)
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
-        """End the threads and close the environments."""
-        self._threads.shutdown()
-        self._actor.envs.close()
+        """End the processes and close the environments."""
+        self._thread.shutdown()
+        self._share.close()
+        for share in self._remote_shares:
+            share.close()
+
+
+def _restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Continue the random numbers of `state`; those of another kind of device begin anew."""
+    if len(state) == len(generator.get_state()):
+        generator.set_state(state)
+
+
+def _join(states: Sequence[Any]) -> Any:
+    """Join nested dicts of tensors and lists that have one entry per environment."""
+    if isinstance(states[0], dict):
+        return {name: _join([state[name] for state in states]) for name in states[0]}
+    if isinstance(states[0], Tensor):
+        return torch.cat(list(states))
+    return list(itertools.chain.from_iterable(states))
+
+
+def _part(state: Any, columns: slice) -> Any:
+    """The part of a joined state that belongs to some environments."""
+    if isinstance(state, dict):
+        return {name: _part(value, columns) for name, value in state.items()}
+    return state[columns]

@@ -1,18 +1,24 @@
 """The network: observation encoder, LSTM core, policy and value heads (IMPALA, figure 3)."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import gymnasium
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from agents.config import NetworkConfig
 
-# One forward and backward pass over about this many images stays in the processor's cache.
-IMAGES_PER_CHUNK = 400
+# One pass over about this many images stays in the processor's cache.
+IMAGES_PER_CHUNK = 100
+
+
+# (gradient, result, 0) -> the gradient where the rectifier's result is above 0, else 0: one pass
+# over memory, where a mask and a product take three.
+_rectifier_gradient = torch.ops.aten.threshold_backward
 
 
 class CoreState(NamedTuple):
@@ -36,7 +42,41 @@ def _image_to_float(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float()
 
 
-class ShallowEncoder(nn.Module):
+class Encoder(nn.Module):
+    """Embeds observations [N, ...] as [N, E] float32.
+
+    Parameters stay as they are while a rollout is collected. So the embeddings that acting
+    computed are those that learning needs, and an encoder may keep more of that pass than its
+    result: `kept_shapes` are the shapes, per observation, of what its `add_gradients` needs.
+    """
+
+    kept_shapes: tuple[tuple[int, ...], ...] = ()
+
+    def encode_and_keep(self, obs: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        """Encode [N, ...] to [N, E]; `kept`, float32 [N, *shape] each, receives the rest."""
+        return self(obs)
+
+    def add_gradients(
+        self,
+        totals: Sequence[Tensor],
+        obs: Tensor,
+        kept: Sequence[Tensor],
+        embedding: Tensor,
+        grad: Tensor,
+    ) -> None:
+        """Add the gradients of the parameters to `totals`, given that of the embedding.
+
+        obs [N, ...] and embedding [N, E] are input and result of `encode_and_keep`, which filled
+        `kept`; grad is [N, E]. This general version needs no result: it encodes once more.
+        """
+        with torch.enable_grad():
+            again = self(obs)
+        parts = torch.autograd.grad(again, list(self.parameters()), grad)
+        for total, part in zip(totals, parts, strict=True):
+            total += part
+
+
+class ShallowEncoder(Encoder):
     """IMPALA's shallow network: convolutions 8x8/4 (16) and 4x4/2 (32), fully connected.
 
     Takes [N, H, W, C] uint8 images, returns [N, E] float32. No padding (VALID).
@@ -48,15 +88,56 @@ class ShallowEncoder(nn.Module):
         self.conv1 = nn.Conv2d(channels, 16, 8, stride=4)
         self.conv2 = nn.Conv2d(16, 32, 4, stride=2)
         with torch.no_grad():
-            size = self.conv2(self.conv1(torch.zeros(1, channels, height, width))).numel()
-        self.fc = nn.Linear(size, embedding_size)
+            x1 = self.conv1(torch.zeros(1, channels, height, width))
+            x2 = self.conv2(x1)
+        self.fc = nn.Linear(x2.numel(), embedding_size)
+        # What both convolutions return, after the rectifier and with the channels last.
+        self.kept_shapes = tuple((*x.shape[2:], x.shape[1]) for x in (x1, x2))
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode [N, H, W, C] uint8 images to [N, E]."""
-        # Pixels are scaled to 0..1 through the small kernel, not through the large image.
-        x = F.conv2d(_image_to_float(images), self.conv1.weight / 255, self.conv1.bias, stride=4)
-        x = F.relu(self.conv2(F.relu(x)))  # [N, 32, H', W']
+        x = F.relu(self._first(images))  # [N, 16, H/4, W/4]
+        x = F.relu(self.conv2(x))  # [N, 32, H/8, W/8]
         return F.relu(self.fc(x.permute(0, 2, 3, 1).flatten(1)))  # [N, E]
+
+    def _first(self, images: Tensor) -> Tensor:
+        # Pixels are scaled to 0..1 through the small kernel, not through the large image.
+        return F.conv2d(_image_to_float(images), self.conv1.weight / 255, self.conv1.bias, stride=4)
+
+    def encode_and_keep(self, obs: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        """As `forward`, without a graph; what it would save is written to `kept`."""
+        if not kept:
+            return self(obs)
+        x1, x2 = (x.permute(0, 3, 1, 2) for x in kept)
+        torch.clamp_min(self._first(obs), 0, out=x1)
+        torch.clamp_min(self.conv2(x1), 0, out=x2)
+        return F.relu(self.fc(kept[1].flatten(1)))
+
+    def add_gradients(
+        self,
+        totals: Sequence[Tensor],
+        obs: Tensor,
+        kept: Sequence[Tensor],
+        embedding: Tensor,
+        grad: Tensor,
+    ) -> None:
+        """As the general version, but without a second forward pass."""
+        if not kept:
+            return super().add_gradients(totals, obs, kept, embedding, grad)
+        conv1_weight, conv1_bias, conv2_weight, conv2_bias, fc_weight, fc_bias = totals
+        x1 = kept[0].permute(0, 3, 1, 2)  # [N, 16, H/4, W/4], channels last
+        flat = kept[1].flatten(1)
+        g = _rectifier_gradient(grad, embedding, 0)  # [N, E]
+        fc_weight.addmm_(g.T, flat)
+        fc_bias += g.sum(0)
+        g = _rectifier_gradient(g @ self.fc.weight, flat, 0)
+        g = g.view_as(kept[1]).permute(0, 3, 1, 2)  # [N, 32, H/8, W/8]
+        conv2_weight += conv2d_weight(x1, conv2_weight.shape, g, stride=2)
+        conv2_bias += g.sum((0, 2, 3))
+        g = conv2d_input(x1.shape, self.conv2.weight, g, stride=2)  # [N, 16, H/4, W/4]
+        g = _rectifier_gradient(g, x1, 0)
+        conv1_weight += conv2d_weight(_image_to_float(obs), conv1_weight.shape, g, stride=4) / 255
+        conv1_bias += g.sum((0, 2, 3))
 
 
 class ResidualBlock(nn.Module):
@@ -72,7 +153,7 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
 
-class DeepEncoder(nn.Module):
+class DeepEncoder(Encoder):
     """IMPALA's deep residual network: 15 convolutions in three sections of 16, 32, 32 channels.
 
     Takes [N, H, W, C] uint8 images, returns [N, E] float32.
@@ -100,7 +181,7 @@ class DeepEncoder(nn.Module):
         return F.relu(self.fc(x.permute(0, 2, 3, 1).flatten(1)))  # [N, E]
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(Encoder):
     """Two tanh layers for vector observations: [N, D] of any dtype -> [N, E] float32."""
 
     def __init__(self, shape: tuple[int, ...], embedding_size: int) -> None:
@@ -119,6 +200,9 @@ ENCODER_CLASSES = {"shallow": ShallowEncoder, "deep": DeepEncoder, "mlp": MLPEnc
 
 class Agent(nn.Module):
     """Encoder, LSTM core and heads. Acting and learning both call `unroll`; acting is T = 1.
+
+    Learning has the embeddings from acting: it unrolls the core alone, and carries their gradient
+    on with `encoder_gradients`.
 
     Raises ValueError if the encoder does not fit the observations (images [H, W, C] of uint8 for
     "shallow" and "deep", vectors [D] for "mlp").
@@ -172,12 +256,37 @@ class Agent(nn.Module):
         zeros = self.value.weight.new_zeros(batch_size, self.hidden_size)
         return CoreState(zeros, zeros.clone())
 
-    def encode(self, obs: Tensor) -> Tensor:
-        """Embed observations [T, B, ...] to [T, B, E]."""
-        flat = obs.flatten(0, 1)  # [T*B, ...]
-        chunks = flat.split(IMAGES_PER_CHUNK if obs.device.type == "cpu" else len(flat))
-        embedding = torch.cat([self.encoder(chunk) for chunk in chunks])  # [T*B, E]
-        return embedding.unflatten(0, obs.shape[:2])  # [T, B, E]
+    def encode(self, obs: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
+        """Embed observations [T, B, ...] to [T, B, E]; `kept` [T, B, ...] as Encoder says."""
+        flat, *flat_kept = (x.flatten(0, 1) for x in (obs, *kept))  # [T*B, ...]
+        with self._autocast(obs):
+            chunks = zip(*(self._chunks(x) for x in (flat, *flat_kept)), strict=True)
+            embedding = torch.cat([self.encoder.encode_and_keep(x, k) for x, *k in chunks])
+        return embedding.float().unflatten(0, obs.shape[:2])  # [T, B, E]
+
+    @torch.no_grad()
+    def encoder_gradients(
+        self, obs: Tensor, kept: Sequence[Tensor], embedding: Tensor, grad: Tensor
+    ) -> list[Tensor]:
+        """Gradients of the encoder's parameters, given that of the embeddings: `grad` [T, B, E].
+
+        obs and kept [T, B, ...] as `encode` got them, and the embedding [T, B, E] that it returned.
+        """
+        rows = [x.flatten(0, 1) for x in (obs, embedding, grad, *kept)]
+        with self._autocast(obs):
+            totals = [torch.zeros_like(p) for p in self.encoder.parameters()]
+            for x, z, g, *kept in zip(*(self._chunks(x) for x in rows), strict=True):
+                self.encoder.add_gradients(totals, x, kept, z, g)
+        return totals
+
+    @staticmethod
+    def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
+        return rows.split(IMAGES_PER_CHUNK if rows.device.type == "cpu" else len(rows))
+
+    @staticmethod
+    def _autocast(x: Tensor) -> torch.autocast:
+        """bfloat16 on a GPU, for acting and learning alike; results leave as float32."""
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda)
 
     def unroll(
         self,
@@ -199,11 +308,20 @@ class Agent(nn.Module):
 
         Returns the outputs for all rows and the memory after row T-1.
         """
-        action_index = torch.arange(self.num_actions, device=obs.device)
+        return self.unroll_core(self.encode(obs), last_action, last_reward, is_first, core_state)
+
+    def unroll_core(
+        self,
+        embedding: Tensor,
+        last_action: Tensor,
+        last_reward: Tensor,
+        is_first: Tensor,
+        core_state: CoreState,
+    ) -> tuple[AgentOutput, CoreState]:
+        """As `unroll`, from embeddings [T, B, E] instead of observations."""
+        action_index = torch.arange(self.num_actions, device=embedding.device)
         one_hot = (last_action.unsqueeze(-1) == action_index).float()  # [T, B, A], -1: all zero
-        # bfloat16 on a GPU, for acting and learning alike; results leave as float32.
-        with torch.autocast(obs.device.type, torch.bfloat16, enabled=obs.is_cuda):
-            embedding = self.encode(obs).float()  # [T, B, E]
+        with self._autocast(embedding):
             core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
             context, core_state = self._run_core(core_input, is_first, core_state)
             context = context.float()  # [T, B, H]

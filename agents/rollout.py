@@ -30,10 +30,18 @@ class Rollout(NamedTuple):
     discount: Tensor  # [T, B] float32
     hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
     cell: Tensor  # [B, H] float32
+    embedding: Tensor  # [T+1, B, E] float32, what the encoder made of obs
+    kept: tuple[Tensor, ...]  # each [T+1, B, ...] float32, what else it kept; see Encoder
 
     @classmethod
     def allocate(
-        cls, T: int, B: int, obs_space: gymnasium.spaces.Box, hidden_size: int, device: torch.device
+        cls,
+        T: int,
+        B: int,
+        obs_space: gymnasium.spaces.Box,
+        hidden_size: int,
+        device: torch.device,
+        kept_shapes: Sequence[tuple[int, ...]] = (),
     ) -> Self:
         """Empty buffers on `device`; on the host for is_first. Pinned if a GPU is there to read."""
         pinned = device.type == "cpu" and torch.cuda.is_available()
@@ -52,51 +60,40 @@ class Rollout(NamedTuple):
             discount=zeros(T, B, dtype=torch.float32),
             hidden=zeros(B, hidden_size, dtype=torch.float32),
             cell=zeros(B, hidden_size, dtype=torch.float32),
+            embedding=zeros(T + 1, B, hidden_size, dtype=torch.float32),
+            kept=tuple(zeros(T + 1, B, *shape, dtype=torch.float32) for shape in kept_shapes),
         )
-
-    def columns(self, start: int, stop: int) -> Self:
-        """View of environments start..stop-1."""
-        by_time = {name: getattr(self, name)[:, start:stop] for name in self._fields[:-2]}
-        memory = {"hidden": self.hidden[start:stop], "cell": self.cell[start:stop]}
-        return self._replace(**by_time, **memory)
 
 
 @torch.no_grad()
 def act(
     agent: Agent,
-    obs: Tensor,
+    embedding: Tensor,
     is_first: Tensor,
     last_action: Tensor,
     last_reward: Tensor,
     core_state: CoreState,
-    generator: torch.Generator,
-    greedy: bool = False,
+    race: Tensor | None,
 ) -> tuple[Tensor, CoreState]:
-    """Choose an action for each of B environments: one row of `Agent.unroll`.
+    """Choose an action for each of B environments: one row of `Agent.unroll_core`.
 
-    Args as there, without the leading T; `generator` lives on the agent's device. Returns
-    actions [B] int64 on that device, and the memory after this observation.
+    Args as there, without the leading T. `race` [B, A] holds exponential random numbers with which
+    actions are drawn; None takes the likeliest ones. Returns actions [B] int64 on the agent's
+    device, and the memory after this observation.
     """
-    output, core_state = agent.unroll(
-        obs.unsqueeze(0),
+    output, core_state = agent.unroll_core(
+        embedding.unsqueeze(0),
         last_action.unsqueeze(0),
         last_reward.unsqueeze(0),
         is_first.unsqueeze(0),
         core_state,
     )
     logits = output.logits[0]  # [B, A]
-    if greedy:
+    if race is None:
         return logits.argmax(-1), core_state
     # The exponential race draws from the softmax without multinomial's check of its input, which
     # would stall a GPU (Gumbel-max in another form).
-    race = torch.empty_like(logits).exponential_(generator=generator)
     return (logits.softmax(-1) / race).argmax(-1), core_state
-
-
-def restore_generator(generator: torch.Generator, state: Tensor) -> None:
-    """Continue the random numbers of `state`; those of another kind of device begin anew."""
-    if len(state) == len(generator.get_state()):
-        generator.set_state(state)
 
 
 class Actor:
@@ -112,7 +109,6 @@ class Actor:
         agent: Agent,
         host: Rollout,
         device: Rollout,
-        generator: torch.Generator,
         *,
         discount: float,
         clip_rewards: bool,
@@ -122,7 +118,6 @@ class Actor:
         self.agent = agent
         self.host = host
         self.device = device
-        self.generator = generator
         self.discount = discount
         self.clip_rewards = clip_rewards
         self.bootstrap_on_timeout = bootstrap_on_timeout
@@ -136,8 +131,12 @@ class Actor:
         self.host.last_action[-1] = -1
         self.host.last_reward[-1] = 0.0
 
-    def collect(self) -> list[Episode]:
-        """Act for T steps, fill the rollout, return the episodes that ended meanwhile."""
+    @torch.no_grad()
+    def collect(self, race: Tensor) -> list[Episode]:
+        """Act for T steps, fill the rollout, return the episodes that ended meanwhile.
+
+        race: [T, B, A] exponential random numbers on the network's device; see `act`.
+        """
         host, device = self.host, self.device
         # The last rollout's row T was not acted on yet: it is this one's row 0.
         for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
@@ -147,21 +146,22 @@ class Actor:
         episodes = []
         for t in range(len(host.action)):
             self._upload(t)
-            memory_before = self.core_state
+            self._encode(t)
             action, self.core_state = act(
                 self.agent,
-                device.obs[t],
+                device.embedding[t],
                 host.is_first[t],
                 device.last_action[t],
                 device.last_reward[t],
-                memory_before,
-                self.generator,
+                self.core_state,
+                race[t],
             )
             host.action[t] = action  # waits for the device: the environments need it now
             result = self.envs.step_into(host.action[t].numpy(), host.obs[t + 1].numpy())
             self._write(t, result)
             episodes += [episode for _, episode in self.tracker.add(result)]
         self._upload(len(host.action))
+        self._encode(len(host.action))
         if device is not host:
             for name in ("action", "reward", "discount"):
                 getattr(device, name).copy_(getattr(host, name), non_blocking=True)
@@ -172,6 +172,12 @@ class Actor:
         if self.device is not self.host:
             for name in ("obs", "last_action", "last_reward"):
                 getattr(self.device, name)[t].copy_(getattr(self.host, name)[t], non_blocking=True)
+
+    def _encode(self, t: int) -> None:
+        """Embed row t and keep what learning needs of it."""
+        row = slice(t, t + 1)
+        kept = [x[row] for x in self.device.kept]
+        self.device.embedding[row] = self.agent.encode(self.device.obs[row], kept)
 
     def _write(self, t: int, result: StepResult) -> None:
         """Fill in what followed action[t]."""
@@ -208,11 +214,10 @@ class Actor:
     def state_dict(self) -> dict[str, Any]:
         """What the next `collect` depends on, beside the parameters.
 
-        Dicts of tensors and lists with one entry per environment, and the generator's state.
+        Dicts of tensors and lists with one entry per environment.
         """
         return {
             "envs": {k: torch.from_numpy(v.copy()) for k, v in self.envs.get_state().items()},
-            "generator": self.generator.get_state(),
             "core_state": {"hidden": self.core_state.hidden, "cell": self.core_state.cell},
             "obs": self.host.obs[-1].clone(),
             "is_first": self.host.is_first[-1].clone(),
@@ -224,7 +229,6 @@ class Actor:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue as the actor that `state` was taken from would have."""
         self.envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
-        restore_generator(self.generator, state["generator"])
         memory = {k: v.to(self.device.hidden.device) for k, v in state["core_state"].items()}
         self.core_state = CoreState(**memory)
         for name in ("obs", "is_first", "last_action", "last_reward"):

@@ -38,7 +38,8 @@ def build_learner(preset: str, aux: str, threads: int) -> tuple[Learner, RunConf
     config = job.config
     learner = Learner(
         config.agent,
-        envs=make_vec_env(config.env, config.env.num_envs, stagger=True),
+        make_envs=partial(make_vec_env, config.env, stagger=True),
+        num_envs=config.env.num_envs,
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,
         total_frames=10**12,  # the learning rate stays as it is

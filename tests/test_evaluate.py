@@ -60,11 +60,12 @@ def test_evaluation_acts_as_training_does():
     agent = make_agent(env)
     host = Rollout.allocate(97, 3, env.single_observation_space, 11, torch.device("cpu"))
     generator = torch.Generator().manual_seed(FIRST_SEED)
+    race = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
     settings = {"discount": 0.9, "clip_rewards": False, "bootstrap_on_timeout": False}
-    actor = Actor(env, agent, host, host, generator, **settings)
+    actor = Actor(env, agent, host, host, **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
     actor.start(range(FIRST_SEED, FIRST_SEED + 3))
-    seen = actor.collect()
+    seen = actor.collect(torch.stack(race))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)
 
@@ -74,17 +75,17 @@ def test_memory_lives_within_an_episode_and_ends_with_it():
     env = CueMemory(3)
     agent = make_agent(env)
     firsts, states = [], []
-    unroll = agent.unroll
+    unroll = agent.unroll_core
 
-    def spying_unroll(obs, last_action, last_reward, is_first, state):
+    def spying_unroll(embedding, last_action, last_reward, is_first, state):
         firsts.append(is_first[0].clone())
         states.append(state)
         assert torch.equal(last_action[0] == -1, is_first[0])
-        output, after = unroll(obs, last_action, last_reward, is_first, state)
+        output, after = unroll(embedding, last_action, last_reward, is_first, state)
         states[-1] = (state, after)
         return output, after
 
-    agent.unroll = spying_unroll
+    agent.unroll_core = spying_unroll
     evaluate(agent, env, 6)
     length = CueMemory.delay + 1
     assert [bool(first.all()) for first in firsts] == [t % length == 0 for t in range(2 * length)]

@@ -107,6 +107,26 @@ def test_chunks_do_not_change_the_embedding(monkeypatch):
     torch.testing.assert_close(agent.encode(images), whole)
 
 
+@pytest.mark.parametrize("encoder", ["shallow", "deep"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_encoder_gradients_equal_plain_autograd(encoder, keep, monkeypatch):
+    monkeypatch.setattr(networks, "IMAGES_PER_CHUNK", 4)
+    agent = image_agent(encoder)
+    images = torch.randint(256, (3, 5, 52, 61, 3), dtype=torch.uint8)
+    shapes = agent.encoder.kept_shapes if keep else ()
+    kept = [torch.full((3, 5, *shape), torch.nan) for shape in shapes]
+    with torch.no_grad():
+        embedding = agent.encode(images, kept)
+    expected = agent.encoder(images.flatten(0, 1)).unflatten(0, (3, 5))
+    torch.testing.assert_close(embedding, expected)
+    grad = torch.randn(3, 5, HIDDEN)
+    gradients = agent.encoder_gradients(images, kept, embedding, grad)
+    truth = torch.autograd.grad(expected, list(agent.encoder.parameters()), grad)
+    for g, t in zip(gradients, truth, strict=True):
+        assert not g.requires_grad  # a graph would hold on to all memory of the pass
+        torch.testing.assert_close(g, t, rtol=1e-4, atol=1e-4 * t.abs().max().item())
+
+
 def test_encoder_must_fit_the_observations():
     with pytest.raises(ValueError, match="mlp"):
         Agent(gymnasium.spaces.Box(-1, 1, (5,), np.float32), A, NetworkConfig(encoder="shallow"))

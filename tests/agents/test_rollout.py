@@ -19,13 +19,17 @@ def make_actor(bootstrap: bool = False, clip: bool = False, discount: float = 0.
     agent = Agent(env.single_observation_space, env.num_actions, NetworkConfig("mlp", HIDDEN))
     space = env.single_observation_space
     rollout = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(1)
     actor = Actor(
-        env, agent, rollout, rollout, generator,
+        env, agent, rollout, rollout,
         discount=discount, clip_rewards=clip, bootstrap_on_timeout=bootstrap,
     )  # fmt: skip
     actor.start(range(B))
     return actor
+
+
+def collect(actor: Actor, seed: int = 1) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    actor.collect(torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator))
 
 
 def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:
@@ -49,7 +53,7 @@ def test_rows_hold_what_happened(clip):
     ended = np.ones(B, bool)
     for _ in range(3):
         first = len(log)
-        actor.collect()
+        collect(actor)
         r = actor.host
         for t in range(T):
             np.testing.assert_array_equal(r.is_first[t], ended)
@@ -68,7 +72,7 @@ def test_rows_hold_what_happened(clip):
 def test_acting_memory_equals_learning_memory():
     actor = make_actor()
     for _ in range(3):
-        actor.collect()
+        collect(actor)
         r = actor.host
         _, after_row_T_minus_1 = actor.agent.unroll(
             r.obs[:-1], r.last_action[:-1], r.last_reward[:-1], r.is_first[:-1],
@@ -82,7 +86,7 @@ def test_acting_memory_equals_learning_memory():
 def test_timeout_adds_the_value_of_the_last_observation_and_nothing_else():
     with_bootstrap, without = make_actor(bootstrap=True), make_actor()
     log = record(with_bootstrap)
-    with_bootstrap.collect(), without.collect()
+    collect(with_bootstrap), collect(without)
     r = with_bootstrap.host
     difference = r.reward - without.host.reward
     truncated = np.stack([result.truncated for _, result, _ in log])
@@ -106,16 +110,18 @@ def test_actions_are_drawn_from_the_policy():
     actor = make_actor()
     n = 20_000
     obs = torch.zeros(n, 5) + torch.tensor([0.3, -0.2, 0.5, 0.9, -1.0])
+    embedding = actor.agent.encode(obs[None])[0]
     none = torch.full((n,), -1), torch.zeros(n)
     state = actor.agent.initial_state(n)
     is_first = torch.ones(n, dtype=torch.bool)
-    args = (obs, is_first, *none, state)
-    action, _ = act(actor.agent, *args, torch.Generator().manual_seed(5))
+    args = (embedding, is_first, *none, state)
+    race = torch.empty(n, 7).exponential_(generator=torch.Generator().manual_seed(5))
+    action, _ = act(actor.agent, *args, race)
     output, _ = actor.agent.unroll(obs[None], none[0][None], none[1][None], is_first[None], state)
     expected = output.logits[0, 0].softmax(0).detach()
     frequency = torch.bincount(action, minlength=7) / n
     torch.testing.assert_close(frequency, expected, atol=0.015, rtol=0)
-    greedy, _ = act(actor.agent, *args, torch.Generator(), greedy=True)
+    greedy, _ = act(actor.agent, *args, None)
     assert (greedy == expected.argmax()).all()
 
 

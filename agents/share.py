@@ -1,0 +1,245 @@
+"""A share of the environments, and the network's work for them: acting, and learning's passes.
+
+On a CPU every core has a share, and every share but the first a process of its own: threads of one
+Python process would wait for each other at each of acting's many small operations. What the losses
+need of the whole batch lies in memory that all processes see.
+"""
+
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.util import Finalize
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, multiprocessing
+
+from agents.batched_env import BatchedEnv
+from agents.config import AgentConfig
+from agents.devices import keep_freed_memory, prepare_worker
+from agents.episodes import Episode
+from agents.networks import Agent, CoreState
+from agents.rollout import Actor, Rollout
+
+
+class Batch(NamedTuple):
+    """What the losses need of a rollout of all B environments, and what they give back.
+
+    On the network's device, except is_first, which stays on the host.
+    """
+
+    race: Tensor  # [T, B, A] float32, the random numbers that draw actions
+    is_first: Tensor  # [T+1, B] bool
+    action: Tensor  # [T, B] int64
+    reward: Tensor  # [T, B] float32
+    discount: Tensor  # [T, B] float32
+    logits: Tensor  # [T+1, B, A] float32, and so are all others
+    value: Tensor  # [T+1, B]
+    embedding: Tensor  # [T+1, B, E]
+    context: Tensor  # [T+1, B, H]
+    grad_logits: Tensor  # gradients of the losses, shaped as above
+    grad_value: Tensor
+    grad_embedding: Tensor
+    grad_context: Tensor
+
+    @classmethod
+    def allocate(
+        cls, T: int, B: int, num_actions: int, hidden_size: int, device: torch.device
+    ) -> Self:
+        """Buffers of zeros."""
+
+        def zeros(rows: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(rows, B, *shape, dtype=dtype, device=device)
+
+        outputs = [(num_actions,), (), (hidden_size,), (hidden_size,)]
+        return cls(
+            zeros(T, num_actions),
+            torch.zeros(T + 1, B, dtype=torch.bool),
+            zeros(T, dtype=torch.int64),
+            zeros(T),
+            zeros(T),
+            *(zeros(T + 1, *shape) for shape in outputs * 2),
+        )
+
+    def columns(self, start: int, stop: int) -> Self:
+        """View of environments start..stop-1."""
+        return type(self)(*(x[:, start:stop] for x in self))
+
+
+class Share:
+    """Some environments of a batch, and the network's work for them.
+
+    Args:
+        envs: these environments; closed with the share.
+        config: hyper-parameters.
+        agent: the network, on the device of the batch.
+        batch: their columns of the batch, which this share fills.
+        gradients: receive what this share adds to the gradients of the agent's parameters.
+    """
+
+    def __init__(
+        self,
+        envs: BatchedEnv,
+        config: AgentConfig,
+        agent: Agent,
+        batch: Batch,
+        gradients: Sequence[Tensor],
+    ) -> None:
+        self.agent = agent
+        self.batch = batch
+        self.gradients = gradients
+        T, device, space = len(batch.race), batch.race.device, envs.single_observation_space
+        on_cpu = device.type == "cpu"
+        kept_shapes = agent.encoder.kept_shapes if on_cpu else ()
+        size = agent.hidden_size
+
+        def allocate(where: torch.device) -> Rollout:
+            return Rollout.allocate(T, envs.num_envs, space, size, where, kept_shapes)
+
+        host = allocate(torch.device("cpu"))
+        self.rollout = host if on_cpu else allocate(device)
+        self.actor = Actor(
+            envs,
+            agent,
+            host,
+            self.rollout,
+            discount=config.discount,
+            clip_rewards=config.clip_rewards,
+            bootstrap_on_timeout=config.bootstrap_on_timeout,
+        )
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin an episode in every environment."""
+        self.actor.start(seeds)
+
+    def collect(self) -> list[Episode]:
+        """Act for T steps and unroll the core; fill the batch; return the episodes that ended."""
+        episodes = self.actor.collect(self.batch.race)
+        rollout = self.rollout
+        # A leaf: its gradient is where the encoder's part of the backward pass begins.
+        self._embedding = rollout.embedding.detach().requires_grad_()
+        self._output, _ = self.agent.unroll_core(
+            self._embedding,
+            rollout.last_action,
+            rollout.last_reward,
+            rollout.is_first,
+            CoreState(rollout.hidden, rollout.cell),
+        )
+        for name in ("is_first", "action", "reward", "discount"):
+            getattr(self.batch, name).copy_(getattr(rollout, name))
+        for name in ("logits", "value", "embedding", "context"):
+            getattr(self.batch, name).copy_(getattr(self._output, name).detach())
+        return episodes
+
+    def backward(self, retain_graph: bool = False) -> None:
+        """Carry the gradients in the batch on to the agent's parameters."""
+        batch, output = self.batch, self._output
+        encoder_parameters = list(self.agent.encoder.parameters())
+        others = list(self.agent.parameters())[len(encoder_parameters) :]
+        grad_embedding, *grad_others = torch.autograd.grad(
+            (output.logits, output.value, output.context),
+            [self._embedding, *others],
+            (batch.grad_logits, batch.grad_value, batch.grad_context),
+            retain_graph=retain_graph,
+        )
+        grad_encoder = self.agent.encoder_gradients(
+            self.rollout.obs,
+            self.rollout.kept,
+            self.rollout.embedding,
+            grad_embedding + batch.grad_embedding,
+        )
+        for gradient, value in zip(self.gradients, [*grad_encoder, *grad_others], strict=True):
+            gradient.copy_(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next `collect` depends on, beside parameters; entries are per environment."""
+        return self.actor.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state of as many environments."""
+        self.actor.load_state_dict(state)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.actor.envs.close()
+
+
+class RemoteShare:
+    """A share in a process of its own; `call` starts a method there, `result` waits for it.
+
+    Args as those of Share, but that its environments are made in that process: `make_envs` and
+    how many. All must be picklable, and tensors in shared memory.
+    """
+
+    def __init__(self, make_envs: Callable[[int], BatchedEnv], num_envs: int, *args: Any) -> None:
+        # Not forked: a copy of a process with threads may find their locks taken for ever.
+        context = multiprocessing.get_context("spawn")
+        self._connection, far_end = context.Pipe()
+        self._process = context.Process(
+            target=_serve,
+            args=(far_end, torch.get_float32_matmul_precision(), make_envs, num_envs, *args),
+            daemon=True,
+        )
+        self._process.start()
+        far_end.close()
+        # Before Python waits for its processes at exit, the closed pipe must have told them to end.
+        Finalize(self, self._connection.close, exitpriority=1)
+
+    def call(self, method: str, *args: Any) -> None:
+        """Start a method of the share."""
+        try:
+            self._connection.send((method, args))
+        except OSError as error:
+            raise self._lost() from error
+
+    def result(self) -> Any:
+        """Wait for the method that was started; raise RuntimeError if it failed."""
+        try:
+            ok, result = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        if not ok:
+            raise RuntimeError(f"a worker process failed:\n{result}")
+        return result
+
+    def close(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.join()
+
+    def _lost(self) -> RuntimeError:
+        self._process.join(timeout=5)
+        return RuntimeError(
+            f"a worker process ended unexpectedly (exit code {self._process.exitcode}); "
+            "it may have run out of memory."
+        )
+
+
+def _serve(
+    connection: Any,
+    matmul_precision: str,
+    make_envs: Callable[[int], BatchedEnv],
+    num_envs: int,
+    *args: Any,
+) -> None:
+    """Main function of a share's process: run methods until the other end closes the pipe."""
+    # A signal to the whole group is the parent's to handle: it saves first, with our help.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    keep_freed_memory()
+    prepare_worker()
+    torch.set_float32_matmul_precision(matmul_precision)
+    share = None
+    try:
+        while True:
+            method, method_args = connection.recv()
+            try:
+                share = share or Share(make_envs(num_envs), *args)
+                reply = True, getattr(share, method)(*method_args)
+            except Exception:
+                reply = False, traceback.format_exc()
+            connection.send(reply)
+    except (EOFError, OSError):  # closed
+        pass
+    if share is not None:
+        share.close()
