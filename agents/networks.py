@@ -339,6 +339,12 @@ class Agent(nn.Module):
                 # where() and not a product: a dead episode's inf or nan must not survive as nan
                 reset = is_first[start].to(inputs.device, non_blocking=True).unsqueeze(-1)
                 state = CoreState(*(torch.where(reset, 0.0, s) for s in state))
+            if stop - start == 1:
+                # For one row, nn.LSTM would rearrange its weights first, which takes as long again.
+                row = torch.lstm_cell(inputs[start], state, *self.core.parameters())
+                state = CoreState(*(x.float() for x in row))
+                contexts.append(state.hidden.unsqueeze(0))
+                continue
             context, (hidden, cell) = self.core(
                 inputs[start:stop], (state.hidden.unsqueeze(0), state.cell.unsqueeze(0))
             )

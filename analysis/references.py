@@ -29,4 +29,17 @@ REFERENCE_RETURNS: dict[str, tuple[ReferenceReturn, ...]] = {
             "100 episodes",
         ),
     ),
+    "explore_goal_locations_small": (
+        ReferenceReturn("random", 6.09, 0.84, f"{_RANDOM_SOURCE}; 184 episodes in 79 mazes"),
+    ),
+    "seekavoid_arena_01": (
+        ReferenceReturn("random", 0.90, 0.07, f"{_RANDOM_SOURCE}; 353 episodes"),
+        ReferenceReturn("blind walker", 1.48, 0.21, "as on room_watermaze; 60 episodes"),
+    ),
+    "lasertag_three_opponents_small": (
+        ReferenceReturn("random", -0.11, 0.07, f"{_RANDOM_SOURCE}; 106 episodes in 70 mazes"),
+    ),
+    "rooms_keys_doors_puzzle": (
+        ReferenceReturn("random", 4.3, 1.6, f"{_RANDOM_SOURCE}; 140 episodes of 56 puzzles"),
+    ),
 }

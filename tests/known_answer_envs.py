@@ -1,7 +1,7 @@
 """Tiny batches of environments with known answers, behind the batched interface of the agents."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -23,7 +23,9 @@ class KnownAnswerEnv:
 
     def __init__(self, num_envs: int) -> None:
         self.num_envs = num_envs
-        self.single_observation_space = gymnasium.spaces.Box(-1, 1, (self.size,), np.float32)
+        self.single_observation_space: gymnasium.spaces.Box[Any] = gymnasium.spaces.Box(
+            -1, 1, (self.size,), np.float32
+        )
         self.single_action_space = gymnasium.spaces.Discrete(self.num_actions)
         self.clock = np.zeros(num_envs, np.int64)
         self.goal = np.zeros(num_envs, np.int64)

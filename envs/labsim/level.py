@@ -55,4 +55,7 @@ class Level(Protocol):
         """Whether a player may stand at (x, y) in environment i."""
 
     def state(self) -> dict[str, NDArray]:
-        """Every array that changes while the level runs, by name; written to by `set_state`."""
+        """Every array that changes while the level runs, by name; first axis B.
+
+        `set_state` writes to them in place.
+        """
