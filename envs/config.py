@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 BACKENDS = ("labsim",)
-LEVELS = ("room_watermaze",)
+LEVELS = (
+    "room_watermaze",
+    "explore_goal_locations_small",
+    "seekavoid_arena_01",
+    "lasertag_three_opponents_small",
+    "rooms_keys_doors_puzzle",
+)
 ALIASES = {"rooms_watermaze": "room_watermaze"}  # DeepMind Lab's own spelling
 
 

@@ -6,7 +6,8 @@ A height difference dz at depth d lies at y = dz / d on the screen, in the unit 
 -1 to 1: pixels are square, so the focal length is width / 2 pixels.
 
 As in DeepMind Lab, a pixel shows the nearest texel of one mip level, chosen as OpenGL does by the
-largest number of texels per pixel in either direction of the screen.
+largest number of texels per pixel in either direction of the screen. Things are drawn with twice as
+many texels: in DeepMind Lab they are solids, whose outlines are as sharp as the screen.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ from envs.labsim.surfaces import (
     BEHIND,
     BOTTOM,
     FIELDS,
+    SHARPNESS,
     TEXTURE,
     TOP,
     U_GAIN,
@@ -167,7 +169,8 @@ def _paint_wall(  # type: ignore[no-untyped-def]
     bits = mips[texture, LOG2_SIZE]
     u_per_pixel = table[surface, U_GAIN] * depth * depth / focal
     v_per_pixel = (table[surface, V_LOW] - table[surface, V_HIGH]) / (last - first)
-    level = mip_level(max(abs(v_per_pixel), u_per_pixel) * (1 << bits), bits)
+    texels_per_pixel = max(abs(v_per_pixel), u_per_pixel) * (1 << bits)
+    level = mip_level(texels_per_pixel / table[surface, SHARPNESS], bits)
     bits -= level
     size = 1 << bits
     x = (column + 0.5) / focal - 1.0

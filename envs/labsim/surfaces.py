@@ -44,7 +44,9 @@ NEAR = 1.0  # units; nothing nearer than this is seen
 # Columns of the table. At x on the screen, 1 / depth = INVERSE + x * INVERSE_SLOPE,
 # u = depth * (U + x * U_SLOPE) and abs(du / dx) = depth**2 * U_GAIN.
 INVERSE, INVERSE_SLOPE, U, U_SLOPE, U_GAIN, BOTTOM, TOP, V_LOW, V_HIGH, TEXTURE = range(10)
-FIELDS = 10
+SHARPNESS = 10  # texels that a pixel may skip over, at most
+FIELDS = 11
+THING_SHARPNESS = 2.0
 
 BOTTOM_EDGE, WATER_EDGE, BEHIND = range(3)  # columns of the edges
 
@@ -86,6 +88,7 @@ def enter_segments(segments, textures, view, table, count, entries):  # type: ig
         table[k, V_LOW] = segments[k, V_BOTTOM]
         table[k, V_HIGH] = segments[k, V_TOP]
         table[k, TEXTURE] = textures[k]
+        table[k, SHARPNESS] = 1.0
         first = int(np.ceil((left + 1.0) * half - 0.5))
         last = int(np.ceil((right + 1.0) * half - 0.5))
         for column in range(first, last):
@@ -105,7 +108,10 @@ def enter_things(  # type: ignore[no-untyped-def]
     for k in range(len(things)):
         dx, dy = things[k, THING_X] - view.x, things[k, THING_Y] - view.y
         depth, side = dx * view.cos + dy * view.sin, dx * view.sin - dy * view.cos
-        half_width = things[k, THING_HALF_WIDTH]
+        # At least a pixel wide and high: smaller things would flicker while the camera moves.
+        pixel = 2.0 * depth / len(count)
+        half_width = max(things[k, THING_HALF_WIDTH], 0.5 * pixel)
+        growth = max(0.5 * (pixel - things[k, THING_Z1] + things[k, THING_Z0]), 0.0)
         left, right = (side - half_width) / depth, (side + half_width) / depth
         if textures[k] < 0 or depth < NEAR or left >= 1.0 or right <= -1.0:
             continue
@@ -118,11 +124,12 @@ def enter_things(  # type: ignore[no-untyped-def]
         table[row, U] = (half_width - side) / (2.0 * half_width * depth)
         table[row, U_SLOPE] = 1.0 / (2.0 * half_width)
         table[row, U_GAIN] = 1.0 / (2.0 * half_width * depth)
-        table[row, BOTTOM] = things[k, THING_Z0]
-        table[row, TOP] = things[k, THING_Z1]
+        table[row, BOTTOM] = things[k, THING_Z0] - growth
+        table[row, TOP] = things[k, THING_Z1] + growth
         table[row, V_LOW] = 1.0
         table[row, V_HIGH] = 0.0
         table[row, TEXTURE] = textures[k] + picture
+        table[row, SHARPNESS] = THING_SHARPNESS
         first = int(np.ceil((max(left, -1.0) + 1.0) * half - 0.5))
         last = int(np.ceil((min(right, 1.0) + 1.0) * half - 0.5))
         for column in range(first, last):
@@ -182,6 +189,7 @@ def enter_grid(  # type: ignore[no-untyped-def]
         table[row, V_LOW] = 1.0
         table[row, V_HIGH] = 0.0
         table[row, TEXTURE] = texture
+        table[row, SHARPNESS] = 1.0
         entries[column, count[column], 0] = depth
         entries[column, count[column], 1] = row
         count[column] += 1

@@ -14,6 +14,14 @@ def watermaze_traces():
 
 
 @pytest.fixture(scope="session")
+def keys_doors_traces():
+    """Recorded traces of rooms_keys_doors_puzzle by reset seed, as `watermaze_traces`."""
+    names = {7001: "seed7001_uniform", 7003: "seed7003_sticky"}
+    files = {seed: DATA / f"rooms_keys_doors_puzzle_{name}.npz" for seed, name in names.items()}
+    return {seed: dict(np.load(file)) for seed, file in files.items()}
+
+
+@pytest.fixture(scope="session")
 def forward_and_coast():
     """Positions P [81, 3] and velocities V [81, 3] of 40 frames forward, then 40 coasting."""
     return dict(np.load(DATA / "phys_empty_room_forward40_then_coast40.npz"))

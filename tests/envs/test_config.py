@@ -14,7 +14,7 @@ def test_both_spellings_of_the_level_are_accepted():
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (EnvConfig("atari"), "unknown level 'atari': allowed are room_watermaze, rooms_watermaze"),
+        (EnvConfig("atari"), "unknown level 'atari': allowed are room_watermaze, explore_goal"),
         (EnvConfig("room_watermaze", backend="vizdoom"), "unknown backend 'vizdoom'"),
         (EnvConfig("room_watermaze", num_envs=0), "num_envs is 0"),
     ],

@@ -14,10 +14,13 @@ HOLE = None
 def render(scene, i, camera, height, width):
     """Draw world i without water and platform: u8 [height, width, 3]."""
     image = np.zeros((height, width, 3), np.uint8)
-    walls = [*_segments(scene, i), *_grid_walls(scene, i)]
+    walls = [*_segments(scene, i), *_grid_walls(scene, i), *_things(scene, i, camera, width)]
     for row in range(height):
         for column in range(width):
             image[row, column] = _pixel(scene, i, walls, camera, row, column, height, width)
+            virtual = [(place + 0.5) * 640 / width for place in (row, column)]
+            if scene.square[i, 3] and all(12 <= place < 60 for place in virtual):
+                image[row, column] = scene.square[i, :3]
     return image
 
 
@@ -37,6 +40,7 @@ def _pixel(scene, i, walls, camera, row, column, height, width):
         # How fast the texture passes, by looking half a pixel to either side.
         left, right = (_meet(wall, camera, across + step / focal, True)[1] for step in (-0.5, 0.5))
         tiles_per_pixel = max(abs(right - left), abs(v_per_unit) * depth / focal)
+        tiles_per_pixel /= wall.get("sharpness", 1.0)
         v = wall["v0"] + (wall["z1"] - z) * v_per_unit
         hits.append((depth, _texel(scene, wall["texture"], u, v, tiles_per_pixel)))
     if down > 0.0:
@@ -116,6 +120,30 @@ def _segments(scene, i):
             x0, y0, x1, y1, z0, z1, u0, u1, v0, v1 = (float(number) for number in numbers)
             yield {"from": (x0, y0), "to": (x1, y1), "z0": z0, "z1": z1, "u0": u0, "u1": u1,
                    "v0": v0, "v1": v1, "texture": texture}  # fmt: skip
+
+
+def _things(scene, i, camera, width):
+    """A quad for every thing, at right angles to the view, with the picture of the side seen.
+
+    It covers at least one pixel in either direction.
+    """
+    yaw = math.radians(camera[3])
+    to_right = np.array([math.sin(yaw), -math.cos(yaw)])
+    for numbers, first, views in zip(
+        scene.things[i], scene.thing_texture[i], scene.thing_views[i], strict=True
+    ):
+        if first >= 0:
+            x, y, z0, z1, half_width, facing = (float(number) for number in numbers)
+            ahead = (x - camera[0]) * math.cos(yaw) + (y - camera[1]) * math.sin(yaw)
+            half_width, middle = max(half_width, ahead / width), (z0 + z1) / 2
+            z0, z1 = min(z0, middle - ahead / width), max(z1, middle + ahead / width)
+            bearing = math.degrees(math.atan2(camera[1] - y, camera[0] - x)) - facing
+            # The picture whose side is nearest in angle to where the camera stands.
+            off = [abs((bearing - 360.0 * k / views + 180.0) % 360.0 - 180.0) for k in range(views)]
+            start, end = (x, y) - half_width * to_right, (x, y) + half_width * to_right
+            yield {"from": start, "to": end, "z0": z0, "z1": z1, "u0": 0.0, "u1": 1.0,
+                   "v0": 0.0, "v1": 1.0, "texture": first + int(np.argmin(off)),
+                   "sharpness": 2.0}  # fmt: skip
 
 
 def _grid_walls(scene, i):

@@ -183,6 +183,50 @@ def test_players_walk_around_corners_of_cells():
     assert (body.x, body.y) == pytest.approx((283.875, 283.875), abs=0.02)
 
 
+@pytest.mark.parametrize(("yaw", "x", "y"), [(0, 79.875, 0), (90, 0, 62.875)])
+def test_boxes_stop_players_an_eighth_from_them(yaw, x, y):
+    """The player's half-width 15 and the clearance of 0.125 lie between centre and surface."""
+    box = (100.0, 3.0, 5.0, 7.0) if yaw == 0 else (3.0, 85.0, 5.0, 7.0)
+    body = Body(boxes=[box]).at(0.0, 0.0, yaw).move(60, forward=1)
+    assert (body.x, body.y) == pytest.approx((x, y), abs=0.01)
+    assert body.speed < 1.0
+
+
+def test_a_box_is_as_wide_as_it_says_and_players_slide_along_it():
+    box = (100.0, 50.0, 5.0, 7.0)  # its lower side is at y = 43: players pass below 28
+    assert Body(boxes=[box]).at(0.0, 27.8).move(60, forward=1).x > 250.0
+    assert Body(boxes=[box]).at(0.0, 28.2).move(60, forward=1).x == pytest.approx(79.875, abs=0.01)
+    slid = Body(boxes=[box]).at(60.0, 0.0, yaw=45.0).move(60, forward=1)
+    assert slid.y > 100.0
+    assert slid.x > 100.0
+
+
+def test_absent_boxes_stop_nobody():
+    absent = (100.0, 0.0, -1.0, 7.0)
+    assert Body(boxes=[absent]).move(60, forward=1).x > 250.0
+    both = [absent, (100.0, 0.0, 5.0, 7.0)]
+    assert Body(boxes=both).move(60, forward=1).x == pytest.approx(79.875, abs=0.01)
+
+
+def test_a_player_inside_a_box_can_leave_it():
+    """A door may close on him, or two players may overlap; neither holds him for ever."""
+    body = Body(boxes=[(10.0, 0.0, 5.0, 7.0)]).move(40, forward=1)
+    assert body.x > 60.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**30), yaw=st.floats(0, 359.9))
+def test_players_never_enter_boxes(seed, yaw):
+    rng = np.random.default_rng(seed)
+    boxes = np.array([(50.0, 0.0, 4.0, 50.0), (0.0, -60.0, 17.0, 17.0), (-55.0, 40.0, 15.0, 15.0)])
+    body = Body(boxes=boxes).at(0.0, 0.0, yaw)
+    for _ in range(40):
+        physics.turn(body.record[0], int(rng.integers(-300, 300)))
+        body.move(int(rng.integers(1, 9)), int(rng.integers(-1, 2)), int(rng.integers(-1, 2)))
+        gaps = np.abs([body.x, body.y] - boxes[:, :2]) - boxes[:, 2:] - 15.0
+        assert (gaps.max(axis=1) > 0.0).all()
+
+
 def test_falling_is_quakes():
     body = Body()
     body.record["z"] = STANDING + 100.0

@@ -29,12 +29,19 @@ def mask(image, rgb):
 
 
 def random_scene(seed):
-    """A maze with pits, fences, pictures, free walls and a sky; and a camera in an open cell."""
+    """A maze with pits, fences, pictures, free walls, things, a coloured square and a sky.
+
+    Also a camera in an open cell.
+    """
     generator = np.random.default_rng(seed)
     colours = generator.integers(1, 256, (9, 4, 4, 3), np.uint8)
     pictures = [with_alpha(colour) for colour in colours]
     pictures[3][..., 3] = 255 * (generator.random((4, 4)) < 0.5)
     sky = [plain(generator.integers(1, 256, 3)) for _ in range(4)]
+    # Things with 1, 3 and 5 views: textures 13, 14..16 and 17..21.
+    faces = [with_alpha(rgb) for rgb in generator.integers(1, 256, (9, 4, 4, 3), np.uint8)]
+    for face in faces:
+        face[..., 3] = 255 * (generator.random((4, 4)) < 0.7)
     rows, columns = 5, 7
     solid = generator.random((rows, columns)) < 0.3
     solid[2, 3] = False
@@ -45,8 +52,16 @@ def random_scene(seed):
         low = generator.choice([0.0, 30.0])
         high = low + generator.uniform(20.0, 120.0)
         segments.append(segment((x, y), end, (low, high), generator.uniform(-2.0, 2.0, 2)))
+    x, y = np.array([40.0 + 350.0, -30.0 + 250.0]) + generator.uniform(-40.0, 40.0, 2)
+    yaw = generator.uniform(0.0, 360.0)
+    things = np.zeros((5, 6))
+    depth, turn = generator.uniform(40.0, 150.0, 5), np.radians(yaw + generator.uniform(-50, 50, 5))
+    things[:, :2] = np.column_stack([x + depth * np.cos(turn), y + depth * np.sin(turn)])
+    things[:, 2] = generator.uniform(0.0, 30.0, 5)
+    things[:, 3] = things[:, 2] + generator.uniform(10.0, 60.0, 5)
+    things[:, 4:] = np.column_stack([generator.uniform(5.0, 25.0, 5), generator.uniform(0, 360, 5)])
     scene = make_scene(
-        [*pictures, *sky],
+        [*pictures, *sky, *faces],
         grid=(40.0, -30.0, 100.0),
         solid=solid,
         wall_texture=generator.integers(0, 3, (rows, columns)),
@@ -55,9 +70,12 @@ def random_scene(seed):
         segments=segments,
         segment_texture=generator.integers(-1, 9, 7),
         sky_texture=9,
+        things=things,
+        thing_texture=(13, 14, -1, 17, 17),
+        thing_views=(1, 3, 3, 5, 5),
+        square=(*generator.integers(0, 256, 3), seed % 2),
     )
-    x, y = np.array([40.0 + 350.0, -30.0 + 250.0]) + generator.uniform(-40.0, 40.0, 2)
-    return scene, (x, y, generator.uniform(20.0, 90.0), generator.uniform(0.0, 360.0))
+    return scene, (x, y, generator.uniform(20.0, 90.0), yaw)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -68,7 +86,7 @@ def test_random_scenes_look_as_one_ray_per_pixel_draws_them(seed):
     slow = render_slowly(scene, 0, camera, height, width)
     # A column may differ that meets a maze's corner: there walls are not as thick as in truth.
     assert (fast == slow).all(axis=2).mean() > 0.95
-    assert len(np.unique(slow.reshape(-1, 3), axis=0)) > 15
+    assert len(np.unique(slow.reshape(-1, 3), axis=0)) > 10
 
 
 def test_a_wall_of_known_height_and_distance_covers_known_rows():
@@ -113,6 +131,141 @@ def test_walls_are_seen_from_one_side_only():
     scene = make_scene([plain(RED), plain(GREEN)], segments=[wall], segment_texture=[1])
     assert not mask(render(scene, (0.0, 0.0, 40.0, 0.0))[0], GREEN).any()
     assert mask(render(scene, (200.0, 0.0, 40.0, 180.0))[0], GREEN).any()
+
+
+def thing(x, y, z=(10.0, 50.0), half_width=10.0, yaw=0.0):
+    return (x, y, *z, half_width, yaw)
+
+
+def test_a_thing_of_known_size_and_distance_covers_known_pixels_from_any_side():
+    scene = make_scene(
+        [plain(RED), plain(GREEN)],
+        things=[thing(300.0, 200.0)],
+        thing_texture=[1],
+        thing_views=[1],
+    )
+    for bearing in (0.0, 17.0, 90.0, 201.0, 333.0):
+        back = 60.0 * np.array([np.cos(np.radians(bearing)), np.sin(np.radians(bearing))])
+        image = render(scene, (*(np.array([300.0, 200.0]) - back), 40.0, bearing))[0]
+        rows, columns = np.nonzero(mask(image, GREEN))
+        # 48 pixels per unit of slope: 10 units to either side are 8 columns, 10 units above the
+        # eye are 8 rows and 30 below 24.
+        assert (columns.min(), columns.max()) == (40, 55)
+        assert (rows.min(), rows.max()) == (28, 59)
+        assert len(rows) == 16 * 32
+
+
+@pytest.mark.parametrize("yaw", [0.0, 130.0])
+def test_a_thing_shows_the_side_that_is_seen(yaw):
+    colours = [(40 * k + 30, 5, 9) for k in range(5)]
+    scene = make_scene(
+        [plain(RED), *[plain(colour) for colour in colours]],
+        things=[thing(0.0, 0.0, yaw=yaw)],
+        thing_texture=[1],
+        thing_views=[5],
+    )
+    # Each of 5 pictures is seen from 72 degrees: 36 to either side of front, left front, ..
+    for bearing, picture in ((0, 0), (35, 0), (37, 1), (107, 1), (109, 2), (180 + 37, 3), (323, 4),
+                             (325, 0)):  # fmt: skip
+        angle = np.radians(yaw + bearing)
+        x, y = 60.0 * np.cos(angle), 60.0 * np.sin(angle)
+        image = render(scene, (x, y, 40.0, np.degrees(angle) + 180.0))[0]
+        assert image[36, 48].tolist() == list(colours[picture]), bearing
+
+
+def test_pictures_of_things_are_not_mirrored():
+    halves = plain(GREEN, 2)
+    halves[:, 1, :3] = BLUE
+    scene = make_scene(
+        [plain(RED), halves], things=[thing(60.0, 0.0)], thing_texture=[1], thing_views=[1]
+    )
+    image = render(scene, (0.0, 0.0, 40.0, 0.0))[0]
+    assert mask(image, GREEN)[36, 40:48].all()
+    assert mask(image, BLUE)[36, 48:56].all()
+
+
+def test_things_walls_and_fences_hide_what_is_behind_them():
+    fence = plain((9, 9, 9), 2)
+    fence[:, 1, 3] = 0  # open on the right
+    doughnut = plain(BLUE, 4)
+    doughnut[1:3, 1:3, 3] = 0
+    low_wall = segment((90.0, 500.0), (90.0, -500.0), (0.0, 30.0))
+    far_wall = segment((200.0, 500.0), (200.0, -500.0), (0.0, 100.0))
+    near_fence = segment((40.0, 40.0), (40.0, -40.0), (0.0, 100.0))
+    scene = make_scene(
+        [plain(RED), plain(GREEN), fence, doughnut, plain((7, 8, 200))],
+        segments=[far_wall, near_fence, low_wall],
+        segment_texture=[1, 2, 1],
+        # Two pairs: left, hidden by the fence's closed half; right, seen through its open half.
+        things=[
+            thing(60.0, side, z=(10.0, 50.0)) for side in (20.0, -20.0)
+        ] + [thing(120.0, side, z=(0.0, 60.0), half_width=20.0) for side in (40.0, -40.0)],
+        thing_texture=[3, 3, 4, 4],
+        thing_views=[1, 1, 1, 1],
+    )  # fmt: skip
+    image = render(scene, (0.0, 0.0, 40.0, 0.0))[0]
+    assert mask(image, (9, 9, 9))[20:60, :48].all()
+    assert not mask(image, (7, 8, 200))[:, :48].any()
+    # Right half: the ring at depth 60 covers columns 56..71 and rows 28..59, its hole 60..67 and
+    # 36..51. Through the hole: the far thing from row 28 on, then the low wall from row 42 on.
+    assert mask(image, BLUE)[28:36, 56:72].all()
+    assert mask(image, BLUE)[36:52, [56, 59, 68, 71]].all()
+    assert mask(image, (7, 8, 200))[36:41, 60:68].all()
+    assert mask(image, GREEN)[42:52, 60:68].all()
+    assert mask(image, GREEN)[22:28, 48:].all()  # above all: the wall far behind
+    absent = scene._replace(thing_texture=np.full((1, 4), -1, np.int32))
+    assert not mask(render(absent, (0.0, 0.0, 40.0, 0.0))[0], BLUE).any()
+
+
+def test_far_things_never_flicker():
+    """However little of a pixel a thing fills, one pixel shows it, from every direction."""
+    scene = make_scene(
+        [plain(RED), plain(GREEN)],
+        things=[thing(900.0, 0.0, z=(30.0, 34.0), half_width=2.0)],
+        thing_texture=[1],
+        thing_views=[1],
+    )
+    for yaw in np.linspace(-20.0, 20.0, 97):
+        image = render(scene, (0.0, 0.0, 40.0, yaw))[0]
+        assert mask(image, GREEN).sum() == 1, yaw
+
+
+@pytest.mark.parametrize(("depth", "level"), [(14.9, 0), (15.1, 1), (29.9, 1), (30.1, 2)])
+def test_things_are_drawn_with_up_to_two_texels_a_pixel(depth, level):
+    # 128 texels in 20 units, 48 pixels per unit of slope: 2 texels a pixel at depth 15, 4 at 30.
+    scene = make_scene(
+        [plain(RED), plain(GREEN, 128)],
+        things=[thing(depth, 0.0, z=(30.0, 50.0))],
+        thing_texture=[1],
+        thing_views=[1],
+    )
+    for number in range(8):
+        first = scene.mips[1, START + number]
+        scene.texels[first : first + (128 >> number) ** 2] = (255 << 24) + number
+    image = render(scene, (0.0, 0.0, 40.0, 0.0))[0]
+    assert image[36, 48].tolist() == [level, 0, 0]
+
+
+def test_things_behind_the_camera_are_not_seen():
+    scene = make_scene(
+        [plain(RED), plain(GREEN)],
+        things=[thing(-60.0, 0.0), thing(0.5, 0.0)],
+        thing_texture=[1, 1],
+        thing_views=[1, 1],
+    )
+    assert not mask(render(scene, (0.0, 0.0, 40.0, 0.0))[0], GREEN).any()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "first", "last"), [(72, 96, 2, 8), (240, 320, 6, 29), (480, 640, 12, 59)]
+)
+def test_the_square_covers_12_to_60_of_640_virtual_pixels(height, width, first, last):
+    scene = make_scene([plain(RED)], square=(*BLUE, 1))
+    rows, columns = np.nonzero(mask(render(scene, (0, 0, 50, 0), height, width)[0], BLUE))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (first, last, first, last)
+    assert len(rows) == (last - first + 1) ** 2
+    hidden = make_scene([plain(RED)], square=(*BLUE, 0))
+    assert not mask(render(hidden, (0, 0, 50, 0), height, width)[0], BLUE).any()
 
 
 def test_holes_show_what_lies_behind_and_texture_runs_from_left_to_right():

@@ -1,0 +1,1 @@
+"""Scripted players that know a level's state: what a perfect memory could reach."""

@@ -1,0 +1,312 @@
+"""lasertag_three_opponents_small: tag three bots in a small maze, as often as possible.
+
+Rules of DeepMind Lab (commit b1db91a, `factories/lasertag`): +1 whenever the agent's shots bring a
+bot's health to 0, -1 when he does that to himself. Every episode of 240 s has a new maze.
+
+Being tagged costs nothing but time: as in DeepMind Lab, the player comes back only while FIRE is
+pressed, 1.7 s later at the earliest, or by himself after 21.7 s. Until then nothing moves him and
+his view stays as it was.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.levels.lasertag_bots import think, turn_view
+from envs.labsim.levels.lasertag_fighters import (
+    AGENT,
+    FIGHTER,
+    GAME,
+    NOBODY,
+    NUM_FIGHTERS,
+    may_return,
+    put_box,
+    run_timers,
+    spawn,
+)
+from envs.labsim.levels.lasertag_items import (
+    ITEM,
+    NOTHING,
+    NUM_ITEMS,
+    NUM_PLACES,
+    clear_old_drops,
+    drop_of_the_dead,
+    take_items,
+)
+from envs.labsim.levels.lasertag_maps import MAX_SPAWNS, SIDE, make_map
+from envs.labsim.levels.lasertag_scene import (
+    HUE_STEP_DEG,
+    NUM_HUES,
+    NUM_ORBS,
+    build_scene,
+    draw_game,
+)
+from envs.labsim.levels.lasertag_weapons import ORB_RECORD, fire, fly_orbs
+from envs.labsim.maps import LAST_LAB_SEED, MapMaker, lab_seed
+from envs.labsim.physics import KICK_OFF_SPEED, move, scratch, turn
+from envs.labsim.text_maze import STANDING_Z, is_open, maze_solids, maze_state, show_maze
+from envs.labsim.world import (
+    FRAME_MS,
+    FRAMES_PER_SECOND,
+    FRAMES_PER_STEP,
+    SERVER_FRAME_MS,
+    StepOut,
+    kernel,
+    random_seed,
+    uniform,
+)
+
+EPISODE_SECONDS = 240
+EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+NEVER_MS = 2**60
+HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
+THINK_SHORT_MS, THINK_LONG_MS = 100, 100  # between two thoughts of a bot, either equally often
+
+
+class LasertagThreeOpponentsSmall:
+    """The rules of lasertag_three_opponents_small for a batch of environments."""
+
+    episode_steps = EPISODE_STEPS
+
+    def __init__(self, num_envs: int) -> None:
+        self.fighters = np.zeros((num_envs, NUM_FIGHTERS), FIGHTER)
+        self.players = self.fighters[:, AGENT]  # FIGHTER begins with the fields of PLAYER
+        self.games = np.zeros(num_envs, GAME)
+        self.items = np.zeros((num_envs, NUM_ITEMS), ITEM)
+        self.orbs = np.zeros((num_envs, NUM_ORBS), ORB_RECORD)
+        self.spawns = np.zeros((num_envs, MAX_SPAWNS, 2))
+        # Until when each bot does not think of each item.
+        self.avoid_ms = np.zeros((num_envs, NUM_FIGHTERS, NUM_PLACES), np.int64)
+        self.steps = np.zeros((num_envs, SIDE * SIDE, SIDE * SIDE), np.uint8)
+        self.scene = build_scene(num_envs)
+        self.solids = maze_solids(num_envs, SIDE, NUM_FIGHTERS)
+        self._maps = MapMaker(make_map, num_envs)
+
+    def seed(self, i: int, seed: int) -> None:
+        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1.
+
+        The first map is the one that DeepMind Lab makes of the same seed.
+        """
+        self.players["rng"][i] = random_seed(np.uint64(seed))
+        self.games["next_seed"][i] = lab_seed(seed)
+
+    def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
+        """Begin an episode of environment i with a new map; all four start at spawn points."""
+        player = self.players[i]
+        self._load_map(i)
+        next_seed = 1 + int(uniform(player) * LAST_LAB_SEED)
+        self.games["next_seed"][i] = next_seed
+        self._maps.expect(i, next_seed)
+        player["engine_ms"], player["server_ms"], player["server_debt"] = 0, 0, 0
+        player["frame"], player["trial_start"] = 0, 0
+        player["last_frame"] = length_steps * FRAMES_PER_STEP
+        fighters, boxes = self.fighters[i], self.solids.boxes[i]
+        for name in ("deaths", "tags", "self_tags"):
+            fighters[name] = 0
+        self.avoid_ms[i] = 0
+        self.orbs["owner"][i] = NOBODY
+        boxes[:] = -1.0
+        for k in range(NUM_FIGHTERS):
+            spawn(fighters, k, self.spawns[i, : self.games["num_spawns"][i]], boxes)
+        self._update_scene(i)
+
+    def step(
+        self,
+        actions: NDArray[np.int64],
+        out: StepOut,
+        start: int,
+        stop: int,
+        num_frames: int = FRAMES_PER_STEP,
+    ) -> None:
+        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
+        _step_slice(
+            self.fighters,
+            self.games,
+            self.items,
+            self.orbs,
+            self.spawns,
+            self.avoid_ms,
+            self.steps,
+            self.solids,
+            self.scene.things,
+            self.scene.thing_texture,
+            actions,
+            out,
+            start,
+            stop,
+            num_frames,
+        )
+
+    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
+        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
+        player = self.players[i]
+        player["x"], player["y"], player["z"] = pose[0], pose[1], STANDING_Z
+        player["yaw"] = pose[2] % 360.0
+        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+        if player["alive"]:
+            put_box(player, self.solids.boxes[i], AGENT)
+
+    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
+        """Raise ValueError: bots go where they want."""
+        raise ValueError("lasertag_three_opponents_small has no target: its bots move")
+
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length."""
+        self.players["frame"][i] = 0
+        self.players["last_frame"][i] = EPISODE_STEPS * FRAMES_PER_STEP
+
+    def target(self, i: int) -> None:
+        """None: there is no single target."""
+        return None
+
+    def is_open(self, i: int, x: float, y: float) -> bool:
+        """Whether a player may stand at (x, y) in environment i."""
+        return is_open(self.solids, i, x, y)
+
+    def state(self) -> dict[str, NDArray]:
+        """Every array that changes while the level runs, by name."""
+        records = {
+            "fighter": self.fighters,
+            "game": self.games,
+            "item": self.items,
+            "orb": self.orbs,
+        }
+        own = {
+            f"{name}.{field}": record[field]
+            for name, record in records.items()
+            for field in record.dtype.names or ()
+        }
+        own |= {"spawns": self.spawns, "avoid_ms": self.avoid_ms, "steps": self.steps}
+        own |= {"solids.boxes": self.solids.boxes, "scene.things": self.scene.things}
+        own |= {"scene.thing_texture": self.scene.thing_texture}
+        return own | maze_state(self.scene, self.solids)
+
+    def _load_map(self, i: int) -> None:
+        """Build the maze of the next seed, with its items."""
+        game, items = self.games[i], self.items[i]
+        made = self._maps.take(i, int(game["next_seed"]))
+        show_maze(self.scene, self.solids, i, made.maze, made.look)
+        self.steps[i] = made.steps
+        game["special"] = made.special
+        game["hue"] = (made.hue_deg + HUE_STEP_DEG // 2) // HUE_STEP_DEG % NUM_HUES
+        game["num_spawns"] = len(made.spawns)
+        self.spawns[i, : len(made.spawns)] = made.spawns
+        items["kind"] = NOTHING
+        items["kind"][:NUM_PLACES] = made.item_kinds
+        items["x"][:NUM_PLACES], items["y"][:NUM_PLACES] = made.item_places.T
+        items["from_ms"], items["until_ms"] = 0, NEVER_MS
+
+    def _update_scene(self, i: int) -> None:
+        scene = self.scene
+        draw_game(
+            self.fighters[i], self.items[i], self.orbs[i], self.games[i], scene.things,
+            scene.thing_texture, i,
+        )  # fmt: skip
+
+
+@kernel
+def _step_slice(  # type: ignore[no-untyped-def]
+    all_fighters, games, all_items, all_orbs, spawns, avoid_ms, steps, solids, things, textures,
+    actions, out, start, stop, num_frames,
+):  # fmt: skip
+    """Advance some environments by `num_frames` frames."""
+    planes = scratch()
+    for i in range(start, stop):
+        fighters, game, items, orbs = all_fighters[i], games[i], all_items[i], all_orbs[i]
+        player, cells = fighters[AGENT], solids.cells[i]
+        reward = 0.0
+        for _ in range(num_frames):
+            if player.frame == player.last_frame:
+                break
+            player.frame += 1
+            player.engine_ms += FRAME_MS
+            now = player.engine_ms
+            player.server_debt += FRAME_MS
+            if player.server_debt >= SERVER_FRAME_MS:
+                player.server_debt -= SERVER_FRAME_MS
+                _run_bots(fighters, game, items, avoid_ms[i], cells, steps[i], now)
+                clear_old_drops(items, now)
+            _return_dead(
+                fighters, spawns[i, : game.num_spawns], solids.boxes[i], actions[i, 3] != 0, now
+            )
+            if player.alive:
+                turn(player, actions[i, 0])
+                player.shooting = actions[i, 3] != 0
+            for k in range(NUM_FIGHTERS):
+                if fighters[k].alive:
+                    run_timers(fighters[k])
+                    _walk(fighters[k], k, solids, i, actions, planes)
+                    take_items(fighters[k], items, game.special, now)
+            reward += _shoot(fighters, game, orbs, cells)
+            reward += fly_orbs(fighters, orbs, cells)
+            drop_of_the_dead(fighters, items, now)
+            for k in range(NUM_FIGHTERS):
+                if not fighters[k].alive:
+                    solids.boxes[i, k, :] = -1.0
+        out.reward[i] = reward
+        out.terminated[i] = False
+        out.truncated[i] = player.frame == player.last_frame
+        out.success_seconds[i] = np.nan
+        draw_game(fighters, items, orbs, game, things, textures, i)
+
+
+@kernel
+def _run_bots(fighters, game, items, avoid_ms, cells, steps, now):  # type: ignore[no-untyped-def]
+    """One server frame of the living bots: now and then they think, always they turn."""
+    for k in range(1, NUM_FIGHTERS):
+        bot = fighters[k]
+        if not bot.alive:
+            continue
+        if now >= bot.think_ms:
+            short = uniform(fighters[AGENT]) < 0.5
+            bot.think_ms = now + (THINK_SHORT_MS if short else THINK_LONG_MS)
+            think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
+        turn_view(bot)
+
+
+@kernel
+def _return_dead(fighters, spawns, boxes, agent_fires, now):  # type: ignore[no-untyped-def]
+    """Let those come back who may and want to."""
+    for k in range(NUM_FIGHTERS):
+        if fighters[k].alive:
+            continue
+        presses = agent_fires if k == AGENT else now >= fighters[k].press_ms
+        if may_return(fighters[k], now, presses):
+            spawn(fighters, k, spawns, boxes)
+
+
+@kernel
+def _walk(fighter, k, solids, i, actions, planes):  # type: ignore[no-untyped-def]
+    """Move a living fighter by one frame; the others are in his way."""
+    if k == AGENT:
+        forward, right = float(actions[i, 2]), float(actions[i, 1])
+    else:
+        angle = np.radians(fighter.yaw)
+        cos, sin = np.cos(angle), np.sin(angle)
+        forward = fighter.wish_x * cos + fighter.wish_y * sin
+        right = fighter.wish_x * sin - fighter.wish_y * cos
+        if fighter.vx * fighter.wish_x + fighter.vy * fighter.wish_y > fighter.wish_speed:
+            forward, right = 0.0, 0.0  # too fast: lets friction slow him down
+    if fighter.slide_ms > 0:
+        # Who was just hit slides without friction: physics takes him for taking off.
+        fighter.vz = max(fighter.vz, KICK_OFF_SPEED + 1.0)
+    solids.boxes[i, k, 2] = -1.0
+    move(fighter, solids, i, forward, right, planes)
+    if fighter.z > HIGHEST_Z:
+        fighter.z, fighter.vz = HIGHEST_Z, 0.0
+    put_box(fighter, solids.boxes[i], k)
+
+
+@kernel
+def _shoot(fighters, game, orbs, cells):  # type: ignore[no-untyped-def]
+    """Let all who hold FIRE shoot; return the agent's reward."""
+    reward = 0.0
+    for k in range(NUM_FIGHTERS):
+        fighter = fighters[k]
+        if not fighter.alive:
+            continue
+        if not fighter.shooting:
+            fighter.must_release = False
+            fighter.weapon_ms = max(fighter.weapon_ms, 0)
+        elif not fighter.must_release:
+            reward += fire(fighters, k, game, orbs, cells)
+    return reward

@@ -1,0 +1,212 @@
+"""rooms_keys_doors_puzzle: find the order of coloured keys and doors that leads to the goal.
+
+Rules of DeepMind Lab (commit b1db91a, `keys_doors_puzzle_factory.lua`): +1 for each key, +1 for
+each door, +50 for the goal. One key at a time is carried, another one replaces it, a door takes it.
+Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or after 60 s.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.collision import CLEARANCE, WALL_THICKNESS, Solids
+from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
+    COLUMNS,
+    MAX_DOORS,
+    MAX_KEYS,
+    ROWS,
+    make_puzzle,
+)
+from envs.labsim.levels.rooms_keys_doors_puzzle_rules import (
+    ABSENT,
+    CLOSED,
+    DOOR,
+    EMPTY_HANDED,
+    GAME,
+    ITEM,
+    draw_items,
+    place_fence,
+    step_slice,
+)
+from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
+    CELL,
+    FENCE,
+    FENCE_SEGMENTS,
+    FLOOR,
+    FLOOR_Z,
+    build_scene,
+)
+from envs.labsim.maps import LAST_LAB_SEED, lab_seed
+from envs.labsim.scene import NONE
+from envs.labsim.world import (
+    FEET,
+    FRAMES_PER_SECOND,
+    FRAMES_PER_STEP,
+    HALF_WIDTH,
+    PLAYER,
+    StepOut,
+    random_seed,
+    uniform,
+)
+
+EPISODE_SECONDS = 60
+EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+STANDING_Z = FLOOR_Z + FEET + CLEARANCE
+# Engine time that server frames lag behind at a load, from when a recorded door opened (16 to 49).
+SERVER_DEBT_MS = 30
+
+
+class RoomsKeysDoorsPuzzle:
+    """The rules of rooms_keys_doors_puzzle for a batch of environments."""
+
+    episode_steps = EPISODE_STEPS
+
+    def __init__(self, num_envs: int) -> None:
+        self.players = np.zeros(num_envs, PLAYER)
+        self.games = np.zeros(num_envs, GAME)
+        self.keys = np.zeros((num_envs, MAX_KEYS), ITEM)  # colour ABSENT: taken, or none
+        self.doors = np.zeros((num_envs, MAX_DOORS), DOOR)
+        self.scene = build_scene(num_envs)
+        self.solids = Solids(
+            walls=np.empty((num_envs, 0, 5)),
+            cells=np.ones((num_envs, ROWS, COLUMNS), np.bool_),
+            grid=np.tile((0.0, 0.0, CELL), (num_envs, 1)),
+            boxes=np.zeros((num_envs, MAX_DOORS, 4)),
+        )
+
+    def seed(self, i: int, seed: int) -> None:
+        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1.
+
+        The first puzzle is the one that DeepMind Lab makes of the same seed.
+        """
+        self.players["rng"][i] = random_seed(np.uint64(seed))
+        self.games["next_seed"][i] = lab_seed(seed)
+
+    def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
+        """Begin an episode of environment i with a new puzzle."""
+        player, game = self.players[i], self.games[i]
+        self._load_puzzle(i, int(game["next_seed"]))
+        game["next_seed"] = 1 + int(uniform(player) * LAST_LAB_SEED)
+        game["held"], game["goal_taken"] = EMPTY_HANDED, False
+        game["ends_after"], game["unpaid"] = np.inf, 0.0
+        player["yaw"] = 360.0 * uniform(player)
+        player["floor"] = FLOOR_Z
+        player["vx"], player["vy"], player["vz"] = 0.0, 0.0, 0.0
+        player["engine_ms"], player["server_ms"] = 0, 0
+        player["server_debt"] = SERVER_DEBT_MS
+        player["frame"], player["trial_start"] = 0, 0
+        player["last_frame"] = length_steps * FRAMES_PER_STEP
+        _, things, textures, square = self._drawn()
+        draw_items(player, game, self.keys[i], things, textures, square, i)
+
+    def step(
+        self,
+        actions: NDArray[np.int64],
+        out: StepOut,
+        start: int,
+        stop: int,
+        num_frames: int = FRAMES_PER_STEP,
+    ) -> None:
+        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
+        step_slice(
+            self.players,
+            self.games,
+            self.keys,
+            self.doors,
+            self.solids,
+            self._drawn(),
+            actions,
+            out,
+            start,
+            stop,
+            num_frames,
+        )
+
+    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
+        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
+        player = self.players[i]
+        player["x"], player["y"], player["z"] = pose[0], pose[1], STANDING_Z
+        player["yaw"] = pose[2] % 360.0
+        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+
+    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
+        """Raise ValueError: the goal's place belongs to the puzzle."""
+        raise ValueError("rooms_keys_doors_puzzle cannot place its goal: the seed decides")
+
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length."""
+        player = self.players[i]
+        self.games["ends_after"][i] -= player["frame"] / FRAMES_PER_SECOND
+        player["frame"], player["trial_start"] = 0, 0
+        player["last_frame"] = EPISODE_STEPS * FRAMES_PER_STEP
+
+    def target(self, i: int) -> NDArray[np.float64]:
+        """Where the goal of environment i is, [2]."""
+        return np.array([self.games["goal_x"][i], self.games["goal_y"][i]])
+
+    def is_open(self, i: int, x: float, y: float) -> bool:
+        """Whether a player may stand at (x, y) in environment i."""
+        rows, columns = np.nonzero(self.solids.cells[i])
+        away_x = np.abs(x - (columns + 0.5) * CELL) - 0.5 * CELL - HALF_WIDTH
+        away_y = np.abs(y - (rows + 0.5) * CELL) - 0.5 * CELL - HALF_WIDTH
+        # Wall quads cover a cell's sides but not the corner between two of them.
+        in_walls = ((away_x < WALL_THICKNESS) & (away_y < 0.0)) | (
+            (away_x < 0.0) & (away_y < WALL_THICKNESS)
+        )
+        away = np.abs([x, y] - self.solids.boxes[i, :, :2]) - self.solids.boxes[i, :, 2:]
+        in_doors = (away < HALF_WIDTH).all(axis=1) & (self.doors["colour"][i] != ABSENT)
+        inside = 0.0 <= x < COLUMNS * CELL and 0.0 <= y < ROWS * CELL
+        return inside and not in_walls.any() and not in_doors.any()
+
+    def state(self) -> dict[str, NDArray]:
+        """Every array that changes while the level runs, by name."""
+        records = (self.players, self.games, self.keys, self.doors)
+        names = ("player", "game", "key", "door")
+        own = {
+            f"{name}.{field}": record[field]
+            for name, record in zip(names, records, strict=True)
+            for field in record.dtype.names or ()
+        }
+        own |= {"solids.cells": self.solids.cells, "solids.boxes": self.solids.boxes}
+        scene = self.scene
+        return own | {
+            "scene.floor_texture": scene.floor_texture,
+            "scene.segments": scene.segments,
+            "scene.segment_texture": scene.segment_texture,
+            "scene.things": scene.things,
+            "scene.thing_texture": scene.thing_texture,
+            "scene.square": scene.square,
+        }
+
+    def _drawn(self) -> tuple[NDArray, ...]:
+        """The arrays of the scene that change while a puzzle is played."""
+        scene = self.scene
+        return scene.segments, scene.things, scene.thing_texture, scene.square
+
+    def _load_puzzle(self, i: int, seed: int) -> None:
+        """Build the rooms, doors and objects of a seed, and put the player at the start."""
+        puzzle = make_puzzle(seed)
+        self.solids.cells[i] = ~puzzle.open_cells
+        self.scene.floor_texture[i] = np.where(puzzle.open_cells, FLOOR, NONE)
+        keys, doors = self.keys[i], self.doors[i]
+        keys[:], doors[:] = (0.0, 0.0, ABSENT), (0.0, 0.0, ABSENT, 0, CLOSED, 0, 0)
+        keys, doors = keys[: len(puzzle.keys)], doors[: len(puzzle.doors)]
+        keys["x"], keys["y"] = _middles(puzzle.keys)
+        keys["colour"] = puzzle.keys[:, 2]
+        doors["x"], doors["y"] = _middles(puzzle.doors)
+        doors["colour"], doors["is_east_west"] = puzzle.doors[:, 2], puzzle.doors[:, 3]
+        textures = self.scene.segment_texture[i].reshape(MAX_DOORS, FENCE_SEGMENTS)
+        textures[:] = np.where(self.doors["colour"][i] == ABSENT, NONE, FENCE)[:, None]
+        textures[: len(doors)] += doors["colour"][:, None].astype(np.int32)
+        self.solids.boxes[i] = -1.0
+        for k in range(len(doors)):
+            box, segments = self.solids.boxes[i, k], self.scene.segments[i]
+            place_fence(self.players[i], doors[k], box, segments, k)
+        points = np.array([puzzle.goal, puzzle.start])
+        (goal_x, start_x), (goal_y, start_y) = _middles(points)
+        self.games["goal_x"][i], self.games["goal_y"][i] = goal_x, goal_y
+        self.place(i, np.array([start_x, start_y, 0.0]), np.zeros(2))
+
+
+def _middles(cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """World x and y, [2, N], of the middles of cells that start with row and column, [N, ..]."""
+    return CELL * (cells[:, 1::-1].T + np.float64(0.5))

@@ -1,0 +1,77 @@
+"""Laser tag games for tests: in their own maze, or in one large hall with fighters put by hand."""
+
+import numpy as np
+
+from envs.actions import FIRE as RAW_FIRE
+from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
+from envs.labsim.levels.lasertag_maps import SIDE, walking_distances
+from envs.labsim.levels.lasertag_three_opponents_small import LasertagThreeOpponentsSmall
+from envs.labsim.text_maze import STANDING_Z
+from envs.labsim.world import StepOut
+
+FORWARD, STRAFE_LEFT, LOOK_LEFT, LOOK_RIGHT, FIRE = 0, 2, 4, 5, 8
+NEVER = 2**60
+
+
+class Game:
+    """lasertag_three_opponents_small with begun episodes, advanced by frames or agent steps."""
+
+    def __init__(self, num_envs=1, seed=7003, length_steps=3600):
+        self.level = LasertagThreeOpponentsSmall(num_envs)
+        self.out = StepOut.allocate(num_envs)
+        for i in range(num_envs):
+            self.level.seed(i, seed + i)
+            self.level.begin(i, length_steps)
+
+    def step(self, action=LOOK_LEFT, frames=4):
+        count = len(self.level.players)
+        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
+        self.level.step(raw, self.out, 0, count, frames)
+        return self.out.reward.copy()
+
+    @property
+    def player(self):
+        return self.level.fighters[0, 0]
+
+    def bot(self, k=1):
+        return self.level.fighters[0, k]
+
+
+class Hall(Game):
+    """One game in a hall of 9 x 9 cells from 100 to 1000, without items and living fighters."""
+
+    def __init__(self, seed=7003):
+        super().__init__(1, seed)
+        cells = self.level.solids.cells[0]
+        cells[:] = True
+        cells[1:-1, 1:-1] = False
+        self.build()
+        self.level.items["kind"] = -1
+        self.level.fighters["alive"] = False
+        self.level.fighters["died_ms"] = NEVER
+        self.level.solids.boxes[:] = -1.0
+
+    def build(self, *walls):
+        """Make cells (row, column) solid."""
+        cells = self.level.solids.cells[0]
+        for row, column in walls:
+            cells[row, column] = True
+        self.level.scene.solid[0] = cells
+        self.level.steps[0] = walking_distances(cells)
+        assert self.level.steps.shape[1] == SIDE * SIDE
+
+    def put(self, k, x, y, yaw=0.0, thinks=False):
+        """Let fighter k live at (x, y); a bot that does not think stands still."""
+        fighter = self.level.fighters[0, k]
+        fighter["alive"], fighter["must_release"] = True, False
+        fighter["x"], fighter["y"], fighter["z"], fighter["yaw"] = x, y, STANDING_Z, yaw
+        for name in ("vx", "vy", "vz", "wish_x", "wish_y", "turn_speed", "slope", "ideal_slope"):
+            fighter[name] = 0.0
+        for name in ("weapon_ms", "slide_ms", "shooting", "armour"):
+            fighter[name] = 0
+        fighter["decay_ms"] = -NEVER  # what is above 100 stays
+        fighter["ideal_yaw"], fighter["gadget"], fighter["enemy"] = yaw, 1, -1
+        fighter["health"] = fighter["last_health"] = 100
+        fighter["think_ms"] = 0 if thinks else NEVER
+        self.level.solids.boxes[0, k] = x, y, 15.0, 15.0
+        return fighter
