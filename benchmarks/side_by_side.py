@@ -1,27 +1,32 @@
-"""Draw room_watermaze next to recorded frames of the real DeepMind Lab, and for the README.
+"""Draw the levels next to recorded frames of the real DeepMind Lab, and one for the README.
 
     python -m benchmarks.side_by_side [REFERENCE] [--out FOLDER]
 
-REFERENCE is a folder with frames/rooms_watermaze_320x240_tNNN.png and .._96x72_tNNN.png, recorded
-in trace tests/data/rooms_watermaze_seed7003_sticky.npz after NNN agent steps. Without it, only the
-picture for the README is drawn. The frames have DeepMind Lab's status display, labsim has none.
+REFERENCE is a folder with frames/<level>_320x240_tNNN.png and .._96x72_tNNN.png, recorded in trace
+tests/data/<level>_seed7003_sticky.npz after NNN agent steps; rooms_watermaze is DeepMind Lab's name
+of room_watermaze. Without it, only the picture for the README is drawn. The frames have DeepMind
+Lab's status display, labsim has none; what moves (items, bots, doors) is where an episode begins.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from envs.config import LEVELS
 from envs.labsim.levels.room_watermaze_pictures import LANDMARKS
 from envs.labsim.levels.room_watermaze_scene import WALL_FACES, build_scene
 from envs.labsim.raycaster import render_slice
+from envs.labsim.vector_env import LabsimVectorEnv
 from envs.labsim.world import EYE
 
 ROOT = Path(__file__).parent.parent
-TRACE = ROOT / "tests" / "data" / "rooms_watermaze_seed7003_sticky.npz"
+DATA = ROOT / "tests" / "data"
 STEPS = (0, 40, 100, 200, 260)
+LATER_STEPS = STEPS[1:]  # the first frame of other levels shows effects of the spawn
 SIZES = ((320, 240), (96, 72))
 # After a spawn inside the water slab DeepMind Lab lifts the eye gradually, while the player is up
 FIRST_FRAME_DROP = 19.7  # at once
@@ -38,13 +43,40 @@ def main() -> None:
     room_picture().save(args.out / "room_watermaze.png", optimize=True)
     if args.reference:
         compare(args.reference).save(args.out / "room_watermaze_side_by_side.png", optimize=True)
+        for level in LEVELS[1:]:
+            path = args.out / f"{level}_side_by_side.png"
+            compare_level(args.reference, level).save(path, optimize=True)
 
 
-def recorded_cameras() -> NDArray[np.float64]:
-    """Eye x, y, z and yaw in degrees of the recorded frames: [5, 4]."""
-    with np.load(TRACE) as trace:
-        cameras = [[*trace["pos"][t], trace["rot"][t, 1]] for t in STEPS]
+def recorded_cameras(trace: Path, steps: Sequence[int] = STEPS) -> NDArray[np.float64]:
+    """Eye x, y, z and yaw in degrees of the recorded frames: [len(steps), 4]."""
+    with np.load(trace) as arrays:
+        cameras = [[*arrays["pos"][t], arrays["rot"][t, 1]] for t in steps]
     return np.array(cameras) + np.array([0.0, 0.0, EYE, 0.0])
+
+
+def compare_level(reference: Path, level: str) -> Image.Image:
+    """DeepMind Lab above labsim in the same map, in the agent's size (x 3)."""
+    cameras = recorded_cameras(DATA / f"{level}_seed7003_sticky.npz", LATER_STEPS)
+    env = LabsimVectorEnv(level, 1)
+    env.reset(seed=7003)
+    sheet = Image.new("RGB", (len(cameras) * (288 + GAP) - GAP, 2 * (HEADER + 216)), "white")
+    for column, (step, camera) in enumerate(zip(LATER_STEPS, cameras, strict=True)):
+        drawn = np.zeros((1, 72, 96, 3), np.uint8)
+        render_slice(env.level.scene, camera[None], np.zeros(1, np.int64), drawn, 0, 1)
+        path = reference / "frames" / f"{level}_96x72_t{step:03d}.png"
+        for row, (title, image) in enumerate(
+            (
+                ("DeepMind Lab", Image.open(path).convert("RGB")),
+                ("labsim", Image.fromarray(drawn[0])),
+            )
+        ):
+            left, top = column * (288 + GAP), row * (HEADER + 216)
+            title = f"{title}, after {step} steps"
+            ImageDraw.Draw(sheet).text((left + 4, top + 3), title, fill="black", font_size=14)
+            sheet.paste(image.resize((288, 216), Image.Resampling.NEAREST), (left, top + HEADER))
+    env.close()
+    return sheet
 
 
 def draw(cameras: NDArray[np.float64], width: int, height: int) -> NDArray[np.uint8]:
@@ -57,7 +89,7 @@ def draw(cameras: NDArray[np.float64], width: int, height: int) -> NDArray[np.ui
 
 def compare(reference: Path) -> Image.Image:
     """One row per recorded frame: DeepMind Lab and labsim, large and in the agent's size (x 3)."""
-    cameras = recorded_cameras()
+    cameras = recorded_cameras(DATA / "rooms_watermaze_seed7003_sticky.npz")
     cameras[0, 2] -= FIRST_FRAME_DROP
     columns: list[tuple[str, list[Image.Image]]] = []
     for width, height in SIZES:
