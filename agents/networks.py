@@ -2,9 +2,11 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -222,6 +224,10 @@ class Agent(nn.Module):
         self.hidden_size = config.hidden_size
         self.encoder = ENCODER_CLASSES[config.encoder](shape, config.hidden_size)
         self.core = nn.LSTM(config.hidden_size + num_actions + 1, config.hidden_size)
+        # Row -1, for no last action, is all zero.
+        one_hot = torch.cat([torch.eye(num_actions), torch.zeros(1, num_actions)])
+        self.register_buffer("_one_hot", one_hot, persistent=False)
+        self._one_hot: Tensor
         self.policy = nn.Linear(config.hidden_size, num_actions)
         self.value = nn.Linear(config.hidden_size, 1)
         self._initialise()
@@ -258,10 +264,11 @@ class Agent(nn.Module):
 
     def encode(self, obs: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
         """Embed observations [T, B, ...] to [T, B, E]; `kept` [T, B, ...] as Encoder says."""
-        flat, *flat_kept = (x.flatten(0, 1) for x in (obs, *kept))  # [T*B, ...]
+        rows = [x.flatten(0, 1) for x in (obs, *kept)]  # [T*B, ...]
         with self._autocast(obs):
-            chunks = zip(*(self._chunks(x) for x in (flat, *flat_kept)), strict=True)
-            embedding = torch.cat([self.encoder.encode_and_keep(x, k) for x, *k in chunks])
+            chunks = zip(*(self._chunks(x) for x in rows), strict=True)
+            parts = [self.encoder.encode_and_keep(x, k) for x, *k in chunks]
+        embedding = parts[0] if len(parts) == 1 else torch.cat(parts)
         return embedding.float().unflatten(0, obs.shape[:2])  # [T, B, E]
 
     @torch.no_grad()
@@ -284,9 +291,9 @@ class Agent(nn.Module):
         return rows.split(IMAGES_PER_CHUNK if rows.device.type == "cpu" else len(rows))
 
     @staticmethod
-    def _autocast(x: Tensor) -> torch.autocast:
+    def _autocast(x: Tensor) -> AbstractContextManager[object]:
         """bfloat16 on a GPU, for acting and learning alike; results leave as float32."""
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda)
+        return torch.autocast("cuda", torch.bfloat16) if x.is_cuda else nullcontext()
 
     def unroll(
         self,
@@ -319,8 +326,7 @@ class Agent(nn.Module):
         core_state: CoreState,
     ) -> tuple[AgentOutput, CoreState]:
         """As `unroll`, from embeddings [T, B, E] instead of observations."""
-        action_index = torch.arange(self.num_actions, device=embedding.device)
-        one_hot = (last_action.unsqueeze(-1) == action_index).float()  # [T, B, A], -1: all zero
+        one_hot = self._one_hot[last_action]  # [T, B, A]
         with self._autocast(embedding):
             core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
             context, core_state = self._run_core(core_input, is_first, core_state)
@@ -332,10 +338,11 @@ class Agent(nn.Module):
         self, inputs: Tensor, is_first: Tensor, state: CoreState
     ) -> tuple[Tensor, CoreState]:
         """LSTM over [T, B, I], cut into segments at rows where any environment's episode begins."""
-        cuts = [0, *(is_first[1:].any(1).nonzero().flatten() + 1).tolist(), len(inputs)]
+        first_rows = is_first.any(1).numpy()
+        cuts = [0, *(np.flatnonzero(first_rows[1:]) + 1).tolist(), len(inputs)]
         contexts = []
         for start, stop in itertools.pairwise(cuts):
-            if is_first[start].any():
+            if first_rows[start]:
                 # where() and not a product: a dead episode's inf or nan must not survive as nan
                 reset = is_first[start].to(inputs.device, non_blocking=True).unsqueeze(-1)
                 state = CoreState(*(torch.where(reset, 0.0, s) for s in state))
@@ -350,4 +357,4 @@ class Agent(nn.Module):
             )
             state = CoreState(hidden.squeeze(0).float(), cell.squeeze(0).float())
             contexts.append(context)
-        return torch.cat(contexts), state
+        return contexts[0] if len(contexts) == 1 else torch.cat(contexts), state
