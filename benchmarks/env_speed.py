@@ -1,6 +1,6 @@
 """Speed of the environments: rules, physics and pictures, with random actions.
 
-    python -m benchmarks.env_speed [--json] [--num-envs 32] [--blocks 9]
+    python -m benchmarks.env_speed [--levels LEVEL ...] [--json] [--num-envs 32] [--blocks 9]
 
 One and two worker threads step the same number of environments in alternating blocks of one
 process, so that a change of the machine's speed meets both. Printed are medians over blocks:
@@ -29,13 +29,14 @@ NUM_ACTIONS = 9
 
 
 def main() -> None:
-    """Measure every level and print a table or one JSON object."""
+    """Measure all or some levels and print a table or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--levels", nargs="+", choices=LEVELS, default=LEVELS, metavar="LEVEL")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--num-envs", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=9, help="blocks for each number of threads")
     args = parser.parse_args()
-    results = {level: measure(level, args.num_envs, args.blocks) for level in LEVELS}
+    results = {level: measure(level, args.num_envs, args.blocks) for level in args.levels}
     if args.json:
         print(json.dumps(results))
         return

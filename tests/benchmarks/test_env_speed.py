@@ -17,6 +17,14 @@ def test_json_is_one_object_with_the_speed_of_each_level(monkeypatch, capsys):
         assert result["two_thread_efficiency"] > 0.0
 
 
+def test_some_levels_are_measured_alone(monkeypatch, capsys):
+    monkeypatch.setattr(env_speed, "measure", lambda level, *_: {"length": len(level)})
+    monkeypatch.setattr(sys, "argv", ["env_speed", "--levels", *LEVELS[1:3]])
+    env_speed.main()
+    printed = capsys.readouterr().out
+    assert [level for level in LEVELS if level in printed] == list(LEVELS[1:3])
+
+
 def test_the_picture_for_the_readme_is_drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["side_by_side", "--out", str(tmp_path)])
     side_by_side.main()
