@@ -59,7 +59,7 @@ EPISODE_SECONDS = 240
 EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
 NEVER_MS = 2**60
 HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
-THINK_SHORT_MS, THINK_LONG_MS = 100, 100  # between two thoughts of a bot, either equally often
+THINK_MS = 100  # between two thoughts of a bot
 
 
 class LasertagThreeOpponentsSmall:
@@ -257,8 +257,7 @@ def _run_bots(fighters, game, items, avoid_ms, cells, steps, now):  # type: igno
         if not bot.alive:
             continue
         if now >= bot.think_ms:
-            short = uniform(fighters[AGENT]) < 0.5
-            bot.think_ms = now + (THINK_SHORT_MS if short else THINK_LONG_MS)
+            bot.think_ms = now + THINK_MS
             think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
         turn_view(bot)
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from envs.labsim.collision import WALL_THICKNESS
 from envs.labsim.levels.lasertag_fighters import (
-    BEAM,
     DISC,
     IMPULSE,
     NOBODY,
@@ -246,9 +245,7 @@ def _fly(fighters, orb, cells, ms):  # type: ignore[no-untyped-def]
     flat = np.sqrt(orb.dx * orb.dx + orb.dy * orb.dy)
     dx, dy, slope = orb.dx / flat, orb.dy / flat, orb.dz / flat
     reach = ORB_SPEED * ms / 1000.0 * flat
-    hit, way = first_hit(
-        fighters, orb.owner, cells, orb.x, orb.y, orb.z, dx, dy, slope, reach
-    )
+    hit, way = first_hit(fighters, orb.owner, cells, orb.x, orb.y, orb.z, dx, dy, slope, reach)
     bursts = hit != NOBODY or way < reach
     if bursts:
         way = max(way - BACK_OFF, 0.0)

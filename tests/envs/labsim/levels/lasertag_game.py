@@ -38,7 +38,10 @@ class Game:
 
 
 class Hall(Game):
-    """One game in a hall of 9 x 9 cells from 100 to 1000, without items and living fighters."""
+    """One game in a hall of 9 x 9 cells from 100 to 1000, without living fighters.
+
+    Its items are three gadgets in one corner that are not there unless a test lays them.
+    """
 
     def __init__(self, seed=7003):
         super().__init__(1, seed)
@@ -47,6 +50,8 @@ class Hall(Game):
         cells[1:-1, 1:-1] = False
         self.build()
         self.level.items["kind"] = -1
+        for k in range(3):
+            self.lay(k, 0, 950.0, 950.0, from_ms=NEVER)
         self.level.fighters["alive"] = False
         self.level.fighters["died_ms"] = NEVER
         self.level.solids.boxes[:] = -1.0
@@ -59,6 +64,13 @@ class Hall(Game):
         self.level.scene.solid[0] = cells
         self.level.steps[0] = walking_distances(cells)
         assert self.level.steps.shape[1] == SIDE * SIDE
+
+    def lay(self, k, kind, x, y, from_ms=0):
+        """Let item k be of a kind and lie at (x, y) from an engine time on; return it."""
+        item = self.level.items[0, k]
+        item["kind"], item["x"], item["y"] = kind, x, y
+        item["from_ms"], item["until_ms"] = from_ms, NEVER
+        return item
 
     def put(self, k, x, y, yaw=0.0, thinks=False):
         """Let fighter k live at (x, y); a bot that does not think stands still."""

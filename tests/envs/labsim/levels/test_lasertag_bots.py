@@ -119,8 +119,8 @@ def test_a_bot_in_retreat_forgets_after_4_s_and_a_chasing_one_comes():
         hall.build(*WALL[:-1])
         hall.put(0, 203.0, 150.0)
         bot["x"], bot["y"], bot["think_ms"] = 703.0, 250.0, 0
-        hall.level.items["kind"][0, 0] = 0
-        hall.level.items["x"][0, 0], hall.level.items["y"][0, 0] = 950.0, 150.0
+        for item in range(3):
+            hall.lay(item, 0, 950.0, 150.0, from_ms=2**60)
         bot["seen_x"], bot["seen_y"] = 250.0, 950.0
         known = 0
         while bot["enemy"] == 0 and known < 1000:
@@ -187,10 +187,9 @@ def test_bots_walk_to_items_around_walls_and_around_each_other():
     hall = Hall()
     hall.build(*WALL[:-1])
     bot = hall.put(1, 450.0, 150.0, 0.0, thinks=True)
-    items = hall.level.items[0]
-    items["kind"][0], items["x"][0], items["y"][0] = 1, 650.0, 150.0
+    hall.lay(0, 1, 650.0, 150.0)
     bot["health"] = bot["last_health"] = 50
-    hall.put(2, 450.0, 550.0, 90.0)  # in the way, looking elsewhere
+    hall.put(2, 450.0, 550.0, 90.0)["health"] = 1000  # in the way, looking elsewhere
     hall.level.fighters["alive"][0, 0] = False
     for _ in range(400):
         hall.step()

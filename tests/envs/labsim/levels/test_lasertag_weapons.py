@@ -222,6 +222,7 @@ def test_lines_of_sight_against_a_slow_walk():
         slow = way[np.argmax(solid)]
         found = free_way(cells, x, y, dx, dy, 8192.0)
         thick = slow - found  # the wall stands one unit before its cell
-        assert -0.1 < thick * max(abs(dx), abs(dy)) and thick * min(abs(dx), abs(dy)) < 1.1
+        assert thick * max(abs(dx), abs(dy)) > -0.1
+        assert thick * min(abs(dx), abs(dy)) < 1.1
         assert sees(cells, x, y, x + (found - 1) * dx, y + (found - 1) * dy)
         assert not sees(cells, x, y, x + (slow + 1) * dx, y + (slow + 1) * dy)
