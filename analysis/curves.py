@@ -162,9 +162,13 @@ def _draw_committed(
 
 def _draw_references(axes: Axes, level: str) -> list[str]:
     references = REFERENCE_RETURNS.get(level, ())
+    best = max((reference.mean_return for reference in references), default=0.0)
     for reference in references:
         text = f"{reference.policy}\n{reference.mean_return:.2f}"
-        draw_level_line(axes, reference.mean_return, text)
+        # Names of lines that lie close together must not cover each other.
+        above_or_below = "bottom" if reference.mean_return == best else "top"
+        side = above_or_below if len(references) > 1 else "center"
+        draw_level_line(axes, reference.mean_return, text, side)
     return ["Dotted: policies that do not learn, in the real DeepMind Lab."] if references else []
 
 

@@ -114,8 +114,11 @@ def draw_seeds(
     return notes
 
 
-def draw_level_line(axes: Axes, height: float, text: str) -> None:
-    """Draw a dotted line across at `height`, named in the right margin."""
+def draw_level_line(axes: Axes, height: float, text: str, side: str = "center") -> None:
+    """Draw a dotted line across at `height`, named in the right margin.
+
+    side: where the name stands; "bottom": on the line, "top": below it, "center".
+    """
     axes.axhline(height, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
     axes.annotate(
         text,
@@ -123,7 +126,7 @@ def draw_level_line(axes: Axes, height: float, text: str) -> None:
         xycoords=axes.get_yaxis_transform(),
         xytext=(4, 0),
         textcoords="offset points",
-        va="center",
+        va=side,
         fontsize=8,
         color="0.35",
         annotation_clip=False,

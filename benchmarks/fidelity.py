@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import bots
 from benchmarks.recordings import DATA, EVENTS, SEEDS, replay, rewarded_steps
 from benchmarks.rules import Rules
 from envs.actions import ACTION_NAMES
@@ -22,6 +23,7 @@ from envs.config import LEVELS, canonical_level
 
 EPISODES = {"lasertag_three_opponents_small": 1000}  # three times as long as others' ..
 DEFAULT_EPISODES = 3000  # .. of each policy
+BOT_EPISODES = 200
 FORWARD, LOOK_LEFT, LOOK_RIGHT = 0, 4, 5
 MEASURES = ("return", "positive_steps", "negative_steps")
 
@@ -118,6 +120,11 @@ def measure(level: str, episodes: int) -> dict[str, dict[str, Any]]:
             results[policy][name] = float(earned[name].mean())
             results[policy][f"recorded_{name}"] = theirs[name][0]
             results[policy][f"{name}_gap_in_errors"] = gap_in_errors(earned[name], *theirs[name])
+    if level == bots.LEVEL:
+        recorded_bots = bots.recorded_statistics()
+        results["bots"] = {"episodes": BOT_EPISODES}
+        for name, value in bots.bot_statistics(BOT_EPISODES, seed=1)[0].items():
+            results["bots"] |= {name: value, f"recorded_{name}": recorded_bots[name]}
     return results
 
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.bots import bot_statistics, recorded_statistics
+from benchmarks.fidelity import gap_in_errors, recorded_policies
 from envs.labsim.levels.lasertag_fighters import ORB, RAPID
 from envs.labsim.levels.lasertag_items import ARMOUR, GADGET, HEALTH
 from envs.labsim.levels.lasertag_maps import make_map
@@ -291,43 +293,14 @@ def test_whatever_the_player_does(runs, seed):
 
 
 def test_the_random_policy_and_the_bots_do_as_recorded():
-    """Means of recorded episodes (deepmind_lab, uniform policy); see docs/details.md."""
-    num = 50
-    game, rng = Game(num, seed=31), np.random.default_rng(7)
-    returns, positive, negative = np.zeros((3, num))
-    health, alive, way, near = 0.0, 0.0, 0.0, []
-    fighters = game.level.fighters
-    for step in range(3600):
-        before = fighters["x"].copy(), fighters["y"].copy()
-        reward = game.step(rng.integers(0, 9, num))
-        returns += reward
-        positive += reward > 0
-        negative += reward < 0
-        moved = np.hypot(fighters["x"] - before[0], fighters["y"] - before[1])[:, 1:]
-        way += moved[moved < 60.0].sum()  # not to where they return
-        living = fighters["alive"][:, 1:]
-        health += fighters["health"][:, 1:][living].sum()
-        alive += living.sum()
-        if step % 10 == 0:
-            away = np.hypot(*(fighters[c][:, 1:] - fighters[c][:, :1] for c in ("x", "y")))
-            near.append(np.where(living, away, np.inf).min(axis=1))
-    steps = 3 * num * 3600
-    for name, own, recorded in (
-        ("deaths of the agent", fighters["deaths"][:, 0].mean(), 9.7),
-        ("deaths of bots", fighters["deaths"][:, 1:].mean(), 18.375),
-        ("units per step", way / steps, 14.431),
-        ("share of time dead", 1.0 - alive / steps, 0.144),
-        ("health", health / alive, 82.809),
-        ("nearest bot", np.median(near, axis=0).mean(), 371.711),
-    ):
-        assert own == pytest.approx(recorded, rel=0.15), name
-    for name, own, recorded, error in (
-        ("return", returns, -0.113, 0.074),
-        ("positive steps", positive, 0.142, 0.036),
-        ("negative steps", negative, 0.255, 0.063),
-    ):
-        joint = np.hypot(own.std() / np.sqrt(num), error)
-        assert abs(own.mean() - recorded) < 2.8 * joint, name
+    """Within 15 % of what recorded bots do, and of the recorded returns' uncertainty."""
+    own, earned = bot_statistics(50, seed=31)
+    recorded = recorded_statistics()
+    for name, value in own.items():
+        assert value == pytest.approx(recorded[name], rel=0.15), name
+    theirs = recorded_policies(LEVEL)["random_policy"]
+    for name, values in earned.items():
+        assert abs(gap_in_errors(values, *theirs[name])) < 2.8, name
 
 
 def test_a_state_goes_on_as_the_original_and_threads_do_not_matter():
