@@ -44,8 +44,9 @@ TURN_DAMPING = 0.45
 SIGHT, SIGHT_ALERT = 900.0, 4000.0  # units, and more for each part of alertness
 NARROW_VIEW, WIDE_VIEW_DISTANCE = 90.0, 810.0  # degrees near by; twice that from there on
 CLOSE = 100.0  # units: an enemy this near cannot be avoided
-# Degrees that enemies are assumed to see. The engine has 90; with less, the agent, who seldom looks
-# at anybody, is left alone as often as recorded.
+# Degrees that enemies are assumed to see. The engine has 90, and does not leave alone who fires;
+# with less and without that exception the agent, who seldom looks at anybody, dies as often as
+# recorded.
 ENEMY_VIEW = 60.0
 AIM_MS, SHOOT_MS = 500, 1000  # reaction times: until a bot aims, and shoots, after noticing
 KNOWN_MS = 2000  # an enemy who comes nearer than the present one counts as noticed so long ago
