@@ -179,7 +179,7 @@ class Learner:
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
         aux_loss, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
-        nothing = torch.zeros(())
+        nothing = value.new_zeros(())
         if self.aux is None or self.updates % NORM_INTERVAL:
             gradients = self._backward(grad_logits, grad_value, grad_z, grad_c)
         else:
@@ -226,7 +226,8 @@ class Learner:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
         """
         if self.aux is None:
-            return None, (torch.zeros(()), torch.zeros(())), ()
+            nothing = embedding.new_zeros(())
+            return None, (nothing, nothing), ()
         loss, metrics = self.aux(
             embedding,
             context,
