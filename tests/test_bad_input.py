@@ -61,7 +61,7 @@ def finished_run(template, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (["env=nowhere"], "env=nowhere is not known; env can be room_watermaze"),
+        (["env=nowhere"], "env=nowhere is not known; env can be explore_goal"),
         (["aux=cpcc"], "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
         (["agent.lr=1"], "agent.lr is not a setting"),
         (["total_frames=-5"], "total_frames is -5; it must be at least 1."),

@@ -149,8 +149,8 @@ def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
         assert train() == 143
     path = FOLDER / "none/seed_1/latest.pt"
     state = checkpoint.load(path)
-    for part in (state["learner"], state["learner"]["actor"]):
-        part["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
+    for name in ("action_generator", "aux_generator"):
+        state["learner"][name] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
     checkpoint.save(path, state)
     assert train("threads=3") == 0
     assert checkpoint.load(path)["learner"]["updates"] == 30

@@ -22,10 +22,12 @@ def test_recorded_actions_lead_where_they_led(level, seed):
 
 @pytest.mark.parametrize(
     ("event", "steps"),
-    zip(
-        recordings.EVENTS,
-        ([415, 431, 446, 462, 478], [5], [21], [6, 10, 19, 22]),
-        strict=True,
+    list(
+        zip(
+            recordings.EVENTS,
+            ([415, 431, 446, 462, 478], [5], [21], [6, 10, 19, 22]),
+            strict=True,
+        )
     ),
 )
 def test_recorded_rewards_come_when_they_came(event, steps):

@@ -102,7 +102,7 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
-        ("env=nowhere", "env=nowhere is not known; env can be room_watermaze, rooms_watermaze."),
+        ("env=nowhere", "env=nowhere is not known; env can be explore_goal_locations_small, "),
         ("aux=cpcc", "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
         ("agent={a: 1}", "agent={a: 1} is not known; agent can be a2c, a2c_laptop."),
         ("sed=1", "sed is not a setting; allowed here: env, agent,"),

@@ -4,10 +4,16 @@ Numbers: DeepMind Lab's engine, commit b1db91a (`g_combat.c`, `g_client.c`, `g_a
 is the agent, the others are bots; all of an environment draw from the agent's random stream.
 """
 
+import warnings
+
 import numpy as np
+from numba.core.errors import NumbaExperimentalFeatureWarning
 
 from envs.labsim.text_maze import FLOOR_Z, STANDING_Z
 from envs.labsim.world import FRAME_MS, HALF_WIDTH, PLAYER, SERVER_FRAME_MS, kernel, uniform
+
+# Numba calls it experimental that functions made for PLAYER take its extension FIGHTER.
+warnings.filterwarnings("ignore", category=NumbaExperimentalFeatureWarning)
 
 AGENT = 0
 NUM_FIGHTERS = 4  # the agent and three bots
