@@ -35,10 +35,14 @@ FOLDER = Path("runs/labsim/room_watermaze/a2c_laptop")
 CLOCK = {"seconds", "frames_per_second"}
 
 
+def make_random_ends(config, num_envs, **settings):
+    return RandomEnds(num_envs)
+
+
 @pytest.fixture(autouse=True)
 def tiny_world(monkeypatch, tmp_path):
     """Vectors and random ends in place of the level; the run's folder below tmp_path."""
-    monkeypatch.setattr(train_agent, "make_vec_env", lambda config, n, **kw: RandomEnds(n))
+    monkeypatch.setattr(train_agent, "make_vec_env", make_random_ends)
     monkeypatch.chdir(tmp_path)
 
 
