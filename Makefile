@@ -13,12 +13,12 @@ SEEDS ?= 1,2,3
 .PHONY: train compare test clean
 
 train: $(VENV)/installed
-	@echo "Trains $(FRAMES) frames: 20 million take half an hour to an hour on two cores. Ctrl-C and"
+	@echo "Trains $(FRAMES) frames: 20 million take 20 to 40 minutes on two cores. Ctrl-C and"
 	@echo "the same command again continue; FRAMES=2_000_000 makes it ten times shorter."
 	$(RUN) train_agent.py env=room_watermaze aux=cpc total_frames=$(FRAMES)
 
 compare: $(VENV)/installed
-	@echo "Trains two arms with seeds $(SEEDS), $(FRAMES) frames each: at the default three to six"
+	@echo "Trains two arms with seeds $(SEEDS), $(FRAMES) frames each: at the default two to four"
 	@echo "hours on two cores. Ctrl-C and the same command again continue."
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 

@@ -66,8 +66,9 @@ def seconds_per_block(learner: Learner) -> tuple[float, int]:
 def flop_per_agent_step(agent: Agent, height: int = 72, width: int = 96) -> float:
     """Multiplications and additions of acting and learning, convolutions to LSTM, per agent step.
 
-    One forward pass to act, one to learn, and a backward pass of twice the forward's cost, less
-    the gradient on the image, which nobody needs: 20.7 MFLOP for the shallow network.
+    Two forward passes, to act and to learn, and a backward pass of twice the forward's cost, less
+    the gradient on the image, which nobody needs: 20.7 MFLOP for the shallow network. That is what
+    the plain algorithm needs; this one spares the encoder the second forward pass.
     """
     forward, first = 0, 0
     h, w = height, width
