@@ -15,10 +15,12 @@ Every level describes itself in the same terms:
 World units are DeepMind Lab's: 32 units are one metre, z is up, yaw is counter-clockwise from +x.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from envs.labsim.textures import TexturePack
 
 # Columns of `Scene.segments`.
 X0, Y0, X1, Y1, Z0, Z1, U0, U1, V_TOP, V_BOTTOM = range(10)
@@ -71,3 +73,38 @@ class Scene(NamedTuple):
     platform: NDArray[np.float32]  # [B, 3] centre x, y and top z; below the floor it is hidden
 
     square: NDArray[np.uint8]  # [B, 4] red, green, blue and whether it is shown (0 or 1)
+
+
+# What a scene has where a level says nothing: no walls, no floor, nothing to be seen.
+_EMPTY: dict[str, tuple[Any, type]] = {
+    "grid": ((-1000.0, -1000.0, 2000.0), np.float32),
+    "solid": ([[False]], np.bool_),
+    "wall_texture": ([[NONE]], np.int32),
+    "wall_z": ((0.0, 1.0), np.float32),
+    "floor_texture": ([[NONE]], np.int32),
+    "floor_tile": (1.0, np.float32),
+    "floor_z": (0.0, np.float32),
+    "segments": (np.empty((0, 10)), np.float32),
+    "segment_texture": ([], np.int32),
+    "things": (np.empty((0, 6)), np.float32),
+    "thing_texture": ([], np.int32),
+    "thing_views": ([], np.int32),
+    "background": ((0, 0, 0), np.uint8),
+    "sky_texture": (NONE, np.int32),
+    "water_texture": (NONE, np.int32),
+    "water_tile": (1.0, np.float32),
+    "water_z": (0.0, np.float32),
+    "platform": ((0.0, 0.0, NOWHERE), np.float32),
+    "square": ((0, 0, 0, 0), np.uint8),
+}
+
+
+def equal_scenes(textures: TexturePack, num_envs: int, **fields: Any) -> Scene:
+    """A batch of `num_envs` equal worlds; `fields` of Scene are given without the batch axis."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, (empty, dtype) in _EMPTY.items():
+        value: NDArray[Any] = np.asarray(fields.pop(name, empty), dtype)
+        arrays[name] = np.broadcast_to(value, (num_envs, *value.shape)).copy()
+    if fields:
+        raise TypeError(f"not a field of Scene: {', '.join(fields)}")
+    return Scene(textures.texels, textures.mips, **arrays)

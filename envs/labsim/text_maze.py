@@ -7,7 +7,7 @@ random numbers, so that a seed gives the walls, floors and places of pictures th
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import labmaze
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from envs.labsim.collision import CLEARANCE, WALL_THICKNESS, Solids
 from envs.labsim.decals import NUM_DECALS, decal_pictures
 from envs.labsim.mersenne_twister import MersenneTwister
-from envs.labsim.scene import NONE, NOWHERE, Scene
+from envs.labsim.scene import NONE, Scene, equal_scenes
 from envs.labsim.textures import TexturePack
 from envs.labsim.themes import FLOORS, WALLS, sky_pictures, theme_pictures
 from envs.labsim.world import FEET, HALF_WIDTH
@@ -159,33 +159,22 @@ def empty_scene(textures: TexturePack, num_envs: int, side: int, num_things: int
 
     `textures` begin with `maze_pictures`.
     """
-
-    def repeat(value: object, dtype: type, *shape: int) -> NDArray[Any]:
-        array: NDArray[Any] = np.asarray(value, dtype)
-        return np.broadcast_to(array, (num_envs, *shape, *array.shape)).copy()
-
-    return Scene(
-        texels=textures.texels,
-        mips=textures.mips,
-        grid=repeat((0.0, 0.0, CELL), np.float32),
-        solid=repeat(True, np.bool_, side, side),
-        wall_texture=repeat(NONE, np.int32, side, side),
-        wall_z=repeat((FLOOR_Z, WALL_TOP), np.float32),
-        floor_texture=repeat(NONE, np.int32, side, side),
-        floor_tile=repeat(CELL, np.float32),
-        floor_z=repeat(FLOOR_Z, np.float32),
-        segments=repeat(np.zeros(10), np.float32, MAX_DECALS),
-        segment_texture=repeat(NONE, np.int32, MAX_DECALS),
-        things=repeat((0.0, 0.0, 0.0, 1.0, 1.0, 0.0), np.float32, num_things),
-        thing_texture=repeat(NONE, np.int32, num_things),
-        thing_views=repeat(1, np.int32, num_things),
-        background=repeat((0, 0, 0), np.uint8),
-        sky_texture=repeat(SKY, np.int32),
-        water_texture=repeat(NONE, np.int32),
-        water_tile=repeat(1.0, np.float32),
-        water_z=repeat(0.0, np.float32),
-        platform=repeat((0.0, 0.0, NOWHERE), np.float32),
-        square=repeat((0, 0, 0, 0), np.uint8),
+    return equal_scenes(
+        textures,
+        num_envs,
+        grid=(0.0, 0.0, CELL),
+        solid=np.ones((side, side)),
+        wall_texture=np.full((side, side), NONE),
+        wall_z=(FLOOR_Z, WALL_TOP),
+        floor_texture=np.full((side, side), NONE),
+        floor_tile=CELL,
+        floor_z=FLOOR_Z,
+        segments=np.zeros((MAX_DECALS, 10)),
+        segment_texture=[NONE] * MAX_DECALS,
+        things=np.tile((0.0, 0.0, 0.0, 1.0, 1.0, 0.0), (num_things, 1)),
+        thing_texture=[NONE] * num_things,
+        thing_views=[1] * num_things,
+        sky_texture=SKY,
     )
 
 

@@ -4,13 +4,11 @@ Geometry and shaders: DeepMind Lab, commit b1db91a (`em_watermaze.map`, `lab_gam
 those do not tell (where textures begin, how bright surfaces are lit) was fitted to recorded frames.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.levels.room_watermaze_pictures import LANDMARKS, PANEL_WIDTH, PANEL_Z, pictures
-from envs.labsim.scene import NONE, NOWHERE, Scene
+from envs.labsim.scene import Scene, equal_scenes
 from envs.labsim.textures import pack_textures
 
 # Corners of the walls in the first quadrant. The map's are whole numbers: faces towards 0, 45,
@@ -49,37 +47,21 @@ WALL_FACES = _wall_faces()
 
 def build_scene(num_envs: int) -> Scene:
     """The scene of num_envs equal rooms; only `platform` changes while the level runs."""
-    textures = pack_textures(pictures())
     walls, panels = _walls(), _panels()
     wall_textures = np.full(len(walls), WALL)
     panel_textures = [(SHADOW, PANEL + k, FRAME, FRAME) for k in range(len(PANELS))]
-
-    def repeat(value: object, dtype: type) -> NDArray[Any]:
-        array: NDArray[Any] = np.asarray(value, dtype)
-        return np.broadcast_to(array, (num_envs, *array.shape)).copy()
-
-    return Scene(
-        texels=textures.texels,
-        mips=textures.mips,
-        grid=repeat((-1000.0, -1000.0, 2000.0), np.float32),
-        solid=repeat([[False]], np.bool_),
-        wall_texture=repeat([[NONE]], np.int32),
-        wall_z=repeat((0.0, WALL_HEIGHT), np.float32),
-        floor_texture=repeat([[FLOOR]], np.int32),
-        floor_z=repeat(0.0, np.float32),
-        floor_tile=repeat(FLOOR_TILE, np.float32),
-        segments=repeat(np.concatenate([walls, panels]), np.float32),
-        segment_texture=repeat(np.append(wall_textures, panel_textures), np.int32),
-        things=repeat(np.empty((0, 6)), np.float32),
-        thing_texture=repeat([], np.int32),
-        thing_views=repeat([], np.int32),
-        background=repeat(CEILING_RGB, np.uint8),
-        sky_texture=repeat(NONE, np.int32),
-        water_texture=repeat(WATER, np.int32),
-        water_z=repeat(WATER_Z, np.float32),
-        water_tile=repeat(WATER_TILE, np.float32),
-        platform=repeat((0.0, 0.0, NOWHERE), np.float32),
-        square=repeat((0, 0, 0, 0), np.uint8),
+    return equal_scenes(
+        pack_textures(pictures()),
+        num_envs,
+        wall_z=(0.0, WALL_HEIGHT),
+        floor_texture=[[FLOOR]],
+        floor_tile=FLOOR_TILE,
+        segments=np.concatenate([walls, panels]),
+        segment_texture=np.append(wall_textures, panel_textures),
+        background=CEILING_RGB,
+        water_texture=WATER,
+        water_z=WATER_Z,
+        water_tile=WATER_TILE,
     )
 
 

@@ -5,7 +5,6 @@ The walls are solid but invisible (theme INVISIBLE_WALLS of DeepMind Lab, commit
 
 import os
 from functools import cache
-from typing import Any
 
 import labmaze.assets
 import numpy as np
@@ -19,7 +18,7 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
     ROWS,
 )
 from envs.labsim.models import SPIN_VIEWS, key, lolly
-from envs.labsim.scene import NONE, NOWHERE, Scene
+from envs.labsim.scene import NONE, Scene, equal_scenes
 from envs.labsim.textures import TexturePack, load_image, pack_textures, with_alpha
 from envs.labsim.themes import sky_pictures
 
@@ -82,36 +81,24 @@ FENCE_SEGMENTS = FENCES.shape[1]
 
 def build_scene(num_envs: int) -> Scene:
     """The scene of num_envs puzzles, empty until a map is loaded."""
-    textures = _textures()
-
-    def repeat(value: object, dtype: type) -> NDArray[Any]:
-        array: NDArray[Any] = np.asarray(value, dtype)
-        return np.broadcast_to(array, (num_envs, *array.shape)).copy()
-
     things = np.zeros((MAX_KEYS + 1, 6))
     things[:, 4] = [key((255, 0, 0)).half_width] * MAX_KEYS + [lolly().half_width]
-    return Scene(
-        texels=textures.texels,
-        mips=textures.mips,
-        grid=repeat((0.0, 0.0, CELL), np.float32),
-        solid=repeat(np.zeros((ROWS, COLUMNS)), np.bool_),
-        wall_texture=repeat(np.full((ROWS, COLUMNS), NONE), np.int32),
-        wall_z=repeat((FLOOR_Z, WALL_Z), np.float32),
-        floor_texture=repeat(np.full((ROWS, COLUMNS), NONE), np.int32),
-        floor_z=repeat(FLOOR_Z, np.float32),
-        floor_tile=repeat(CELL, np.float32),
-        segments=repeat(np.zeros((MAX_DOORS * FENCE_SEGMENTS, 10)), np.float32),
-        segment_texture=repeat(np.full(MAX_DOORS * FENCE_SEGMENTS, NONE), np.int32),
-        things=repeat(things, np.float32),
-        thing_texture=repeat(np.full(MAX_KEYS + 1, NONE), np.int32),
-        thing_views=repeat(np.full(MAX_KEYS + 1, SPIN_VIEWS), np.int32),
-        background=repeat((0, 0, 0), np.uint8),  # never seen
-        sky_texture=repeat(SKY, np.int32),
-        water_texture=repeat(NONE, np.int32),
-        water_z=repeat(0.0, np.float32),
-        water_tile=repeat(1.0, np.float32),
-        platform=repeat((0.0, 0.0, NOWHERE), np.float32),
-        square=repeat((0, 0, 0, 0), np.uint8),
+    return equal_scenes(
+        _textures(),
+        num_envs,
+        grid=(0.0, 0.0, CELL),
+        solid=np.zeros((ROWS, COLUMNS)),
+        wall_texture=np.full((ROWS, COLUMNS), NONE),
+        wall_z=(FLOOR_Z, WALL_Z),
+        floor_texture=np.full((ROWS, COLUMNS), NONE),
+        floor_tile=CELL,
+        floor_z=FLOOR_Z,
+        segments=np.zeros((MAX_DOORS * FENCE_SEGMENTS, 10)),
+        segment_texture=[NONE] * (MAX_DOORS * FENCE_SEGMENTS),
+        things=things,
+        thing_texture=[NONE] * (MAX_KEYS + 1),
+        thing_views=[SPIN_VIEWS] * (MAX_KEYS + 1),
+        sky_texture=SKY,
     )
 
 

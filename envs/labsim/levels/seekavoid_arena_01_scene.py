@@ -5,7 +5,6 @@ ring, the heights of its rails and all colours were fitted to recorded frames.
 """
 
 import os
-from typing import Any
 
 import labmaze.assets
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.labsim.items import ITEM_ORIGIN
 from envs.labsim.models import apple, lemon
-from envs.labsim.scene import NONE, NOWHERE, Scene
+from envs.labsim.scene import NONE, Scene, equal_scenes
 from envs.labsim.textures import SIZE, load_image, pack_textures, with_alpha
 
 WEST, EAST, SOUTH, NORTH = -568.0, 1016.0, -760.0, 568.0
@@ -68,35 +67,19 @@ ITEM_TEXTURE = SKY + 4  # of apples; lemons follow
 
 def build_scene(num_envs: int) -> Scene:
     """The scene of num_envs equal arenas; only `things` and `thing_texture` change."""
-    textures = pack_textures(_pictures())
     walls, stadium = _walls(), _stadium()
-
-    def repeat(value: object, dtype: type) -> NDArray[Any]:
-        array: NDArray[Any] = np.asarray(value, dtype)
-        return np.broadcast_to(array, (num_envs, *array.shape)).copy()
-
-    return Scene(
-        texels=textures.texels,
-        mips=textures.mips,
-        grid=repeat((-1000.0, -1000.0, 2000.0), np.float32),
-        solid=repeat([[False]], np.bool_),
-        wall_texture=repeat([[NONE]], np.int32),
-        wall_z=repeat((0.0, WALL_HEIGHT), np.float32),
-        floor_texture=repeat([[FLOOR]], np.int32),
-        floor_z=repeat(0.0, np.float32),
-        floor_tile=repeat(FLOOR_TILE, np.float32),
-        segments=repeat(np.concatenate([walls, stadium]), np.float32),
-        segment_texture=repeat([WALL] * len(walls) + [STADIUM] * len(stadium), np.int32),
-        things=repeat(_things(), np.float32),
-        thing_texture=repeat(np.full(len(ITEMS), NONE), np.int32),
-        thing_views=repeat(np.ones(len(ITEMS)), np.int32),
-        background=repeat((0, 0, 0), np.uint8),
-        sky_texture=repeat(SKY, np.int32),
-        water_texture=repeat(NONE, np.int32),
-        water_z=repeat(0.0, np.float32),
-        water_tile=repeat(1.0, np.float32),
-        platform=repeat((0.0, 0.0, NOWHERE), np.float32),
-        square=repeat((0, 0, 0, 0), np.uint8),
+    return equal_scenes(
+        pack_textures(_pictures()),
+        num_envs,
+        wall_z=(0.0, WALL_HEIGHT),
+        floor_texture=[[FLOOR]],
+        floor_tile=FLOOR_TILE,
+        segments=np.concatenate([walls, stadium]),
+        segment_texture=[WALL] * len(walls) + [STADIUM] * len(stadium),
+        things=_things(),
+        thing_texture=[NONE] * len(ITEMS),
+        thing_views=[1] * len(ITEMS),
+        sky_texture=SKY,
     )
 
 
