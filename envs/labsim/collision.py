@@ -54,6 +54,12 @@ def wall_planes(segments: Sequence[tuple[float, float, float, float]]) -> NDArra
     return planes
 
 
+def before_walls(solids: Solids, i: int, x: float, y: float) -> bool:
+    """Whether a player at (x, y) stands on the open side of all free walls of world i."""
+    walls = solids.walls[i]
+    return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
+
+
 @kernel
 def trace(player, solids, i, to_x, to_y, to_z):  # type: ignore[no-untyped-def]
     """Sweep a player's box to a point in world i; return (fraction, normal x, y, z).

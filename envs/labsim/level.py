@@ -59,3 +59,21 @@ class Level(Protocol):
 
         `set_state` writes to them in place.
         """
+
+
+def put_player(
+    player: np.void, pose: NDArray[np.float64], velocity: NDArray[np.float64], z: float
+) -> None:
+    """Give a player's record a pose (x, y, yaw in degrees), a velocity (x, y) and a height."""
+    player["x"], player["y"], player["z"] = pose[0], pose[1], z
+    player["yaw"] = pose[2] % 360.0
+    player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+
+
+def fields_by_name(**records: NDArray) -> dict[str, NDArray]:
+    """The fields of structured arrays as `state` names them: "player.x" of player=players."""
+    return {
+        f"{name}.{field}": array[field]
+        for name, array in records.items()
+        for field in array.dtype.names or ()
+    }

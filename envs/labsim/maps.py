@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from envs.labsim.mersenne_twister import MersenneTwister
+from envs.labsim.world import kernel, uniform
 
 Map = TypeVar("Map")
 
@@ -21,6 +22,12 @@ def lab_seed(reset_seed: int) -> int:
     mixer seed 0).
     """
     return MersenneTwister(reset_seed).integer(1, LAST_LAB_SEED)
+
+
+@kernel
+def draw_lab_seed(player):  # type: ignore[no-untyped-def]
+    """Draw a level script's seed from the random stream of a player's environment."""
+    return 1 + int(uniform(player) * LAST_LAB_SEED)
 
 
 class MapMaker(Generic[Map]):

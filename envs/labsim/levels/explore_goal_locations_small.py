@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.explore_goal_locations_small_scene import (
     GOAL_FOOT,
     GOAL_HEIGHT,
@@ -19,7 +20,7 @@ from envs.labsim.levels.explore_goal_locations_small_scene import (
     SIDE,
     build_scene,
 )
-from envs.labsim.maps import LAST_LAB_SEED, MapMaker, lab_seed
+from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.mersenne_twister import MersenneTwister
 from envs.labsim.physics import move, scratch, turn
 from envs.labsim.scene import THING_X, THING_Y
@@ -160,10 +161,7 @@ class ExploreGoalLocationsSmall:
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        player = self.players[i]
-        player["x"], player["y"], player["yaw"] = pose[0], pose[1], pose[2] % 360.0
-        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
-        player["z"] = STANDING_Z
+        put_player(self.players[i], pose, velocity, STANDING_Z)
 
     def place_target(self, i: int, target: NDArray[np.float64]) -> None:
         """Put the goal at target (x, y)."""
@@ -188,8 +186,7 @@ class ExploreGoalLocationsSmall:
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
-        own = {f"player.{name}": self.players[name] for name in PLAYER.names or ()}
-        own |= {f"maze.{name}": self.mazes[name] for name in MAZE.names or ()}
+        own = fields_by_name(player=self.players, maze=self.mazes)
         own |= {"spawns": self.spawns, "scene.things": self.scene.things}
         return own | maze_state(self.scene, self.solids)
 
@@ -200,7 +197,7 @@ class ExploreGoalLocationsSmall:
 @kernel
 def _begin(player, maze, spawns):  # type: ignore[no-untyped-def]
     """Spawn the player and draw the seed of the next episode's map."""
-    maze.next_seed = 1 + int(uniform(player) * LAST_LAB_SEED)
+    maze.next_seed = draw_lab_seed(player)
     _load_map(player, maze, spawns)
 
 

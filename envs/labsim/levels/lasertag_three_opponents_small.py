@@ -11,6 +11,7 @@ his view stays as it was.
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.lasertag_bots import think, turn_view
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -41,7 +42,7 @@ from envs.labsim.levels.lasertag_scene import (
     draw_game,
 )
 from envs.labsim.levels.lasertag_weapons import ORB_RECORD, fire, fly_orbs
-from envs.labsim.maps import LAST_LAB_SEED, MapMaker, lab_seed
+from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.physics import KICK_OFF_SPEED, move, scratch, turn
 from envs.labsim.text_maze import STANDING_Z, is_open, maze_solids, maze_state, show_maze
 from envs.labsim.world import (
@@ -52,7 +53,6 @@ from envs.labsim.world import (
     StepOut,
     kernel,
     random_seed,
-    uniform,
 )
 
 EPISODE_SECONDS = 240
@@ -93,7 +93,7 @@ class LasertagThreeOpponentsSmall:
         """Begin an episode of environment i with a new map; all four start at spawn points."""
         player = self.players[i]
         self._load_map(i)
-        next_seed = 1 + int(uniform(player) * LAST_LAB_SEED)
+        next_seed = draw_lab_seed(player)
         self.games["next_seed"][i] = next_seed
         self._maps.expect(i, next_seed)
         player["engine_ms"], player["server_ms"], player["server_debt"] = 0, 0, 0
@@ -139,9 +139,7 @@ class LasertagThreeOpponentsSmall:
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
         player = self.players[i]
-        player["x"], player["y"], player["z"] = pose[0], pose[1], STANDING_Z
-        player["yaw"] = pose[2] % 360.0
-        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+        put_player(player, pose, velocity, STANDING_Z)
         if player["alive"]:
             put_box(player, self.solids.boxes[i], AGENT)
 
@@ -164,17 +162,7 @@ class LasertagThreeOpponentsSmall:
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
-        records = {
-            "fighter": self.fighters,
-            "game": self.games,
-            "item": self.items,
-            "orb": self.orbs,
-        }
-        own = {
-            f"{name}.{field}": record[field]
-            for name, record in records.items()
-            for field in record.dtype.names or ()
-        }
+        own = fields_by_name(fighter=self.fighters, game=self.games, item=self.items, orb=self.orbs)
         own |= {"spawns": self.spawns, "avoid_ms": self.avoid_ms, "steps": self.steps}
         own |= {"solids.boxes": self.solids.boxes, "scene.things": self.scene.things}
         own |= {"scene.thing_texture": self.scene.thing_texture}

@@ -8,7 +8,8 @@ loaded again and the player starts from a random spawn point. An episode lasts 1
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import CLEARANCE, Solids, wall_planes
+from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.room_watermaze_platform import (
     PLATFORM,
     UNTOUCHED,
@@ -111,8 +112,7 @@ class RoomWatermaze:
         A visit to the platform goes on if he still touches it; otherwise the platform goes down.
         """
         player = self.players[i]
-        player["x"], player["y"], player["yaw"] = pose[0], pose[1], pose[2] % 360.0
-        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+        put_player(player, pose, velocity, player["z"])
         if not touches(player, self.platforms[i]):
             self.place_target(i, self.target(i))
         if self.platforms["touched_ms"][i] == UNTOUCHED:
@@ -136,13 +136,11 @@ class RoomWatermaze:
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
-        walls = self.solids.walls[i]
-        return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
+        return before_walls(self.solids, i, x, y)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
-        own = {f"player.{name}": self.players[name] for name in PLAYER.names or ()}
-        own |= {f"platform.{name}": self.platforms[name] for name in PLATFORM.names or ()}
+        own = fields_by_name(player=self.players, platform=self.platforms)
         return own | {"scene.platform": self.scene.platform}
 
     def _update_scene(self, i: int) -> None:

@@ -8,7 +8,8 @@ Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or afte
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import CLEARANCE, WALL_THICKNESS, Solids
+from envs.labsim.collision import WALL_THICKNESS, Solids
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
     COLUMNS,
     MAX_DOORS,
@@ -28,17 +29,15 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_rules import (
     step_slice,
 )
 from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
-    CELL,
     FENCE,
     FENCE_SEGMENTS,
     FLOOR,
-    FLOOR_Z,
     build_scene,
 )
-from envs.labsim.maps import LAST_LAB_SEED, lab_seed
+from envs.labsim.maps import draw_lab_seed, lab_seed
 from envs.labsim.scene import NONE
+from envs.labsim.text_maze import CELL, FLOOR_Z, STANDING_Z
 from envs.labsim.world import (
-    FEET,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     HALF_WIDTH,
@@ -50,7 +49,6 @@ from envs.labsim.world import (
 
 EPISODE_SECONDS = 60
 EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
-STANDING_Z = FLOOR_Z + FEET + CLEARANCE
 # Engine time that server frames lag behind at a load, from when a recorded door opened (16 to 49).
 SERVER_DEBT_MS = 30
 
@@ -85,7 +83,7 @@ class RoomsKeysDoorsPuzzle:
         """Begin an episode of environment i with a new puzzle."""
         player, game = self.players[i], self.games[i]
         self._load_puzzle(i, int(game["next_seed"]))
-        game["next_seed"] = 1 + int(uniform(player) * LAST_LAB_SEED)
+        game["next_seed"] = draw_lab_seed(player)
         game["held"], game["goal_taken"] = EMPTY_HANDED, False
         game["ends_after"], game["unpaid"] = np.inf, 0.0
         player["yaw"] = 360.0 * uniform(player)
@@ -123,10 +121,7 @@ class RoomsKeysDoorsPuzzle:
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        player = self.players[i]
-        player["x"], player["y"], player["z"] = pose[0], pose[1], STANDING_Z
-        player["yaw"] = pose[2] % 360.0
-        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
+        put_player(self.players[i], pose, velocity, STANDING_Z)
 
     def place_target(self, i: int, target: NDArray[np.float64]) -> None:
         """Raise ValueError: the goal's place belongs to the puzzle."""
@@ -159,13 +154,7 @@ class RoomsKeysDoorsPuzzle:
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
-        records = (self.players, self.games, self.keys, self.doors)
-        names = ("player", "game", "key", "door")
-        own = {
-            f"{name}.{field}": record[field]
-            for name, record in zip(names, records, strict=True)
-            for field in record.dtype.names or ()
-        }
+        own = fields_by_name(player=self.players, game=self.games, key=self.keys, door=self.doors)
         own |= {"solids.cells": self.solids.cells, "solids.boxes": self.solids.boxes}
         scene = self.scene
         return own | {

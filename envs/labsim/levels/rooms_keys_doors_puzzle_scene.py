@@ -19,11 +19,10 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
 )
 from envs.labsim.models import SPIN_VIEWS, key, lolly
 from envs.labsim.scene import NONE, Scene, equal_scenes
+from envs.labsim.text_maze import CELL, FLOOR_Z, WALL_TOP
 from envs.labsim.textures import TexturePack, load_image, pack_textures, with_alpha
 from envs.labsim.themes import sky_pictures
 
-CELL = 100.0
-FLOOR_Z, WALL_Z = 1.0, 100.0
 ITEM_Z = FLOOR_Z + ITEM_ORIGIN
 COLOUR_RGB = np.array(  # in the generator's order
     [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)], np.uint8
@@ -51,18 +50,18 @@ def fence_segments(is_east_west: bool) -> NDArray[np.float32]:
     The fence of a passage from east to west runs from south to north, and the other way round.
     """
     half = 0.5 * FENCE_LENGTH
-    parts = [(-half, half, FLOOR_Z, RAIL), (-half, half, WALL_Z - RAIL, WALL_Z)]
+    parts = [(-half, half, FLOOR_Z, RAIL), (-half, half, WALL_TOP - RAIL, WALL_TOP)]
     for post in POSTS:
         middle = post - half
-        parts.append((middle - 0.5 * RAIL, middle + 0.5 * RAIL, RAIL, WALL_Z - RAIL))
+        parts.append((middle - 0.5 * RAIL, middle + 0.5 * RAIL, RAIL, WALL_TOP - RAIL))
     thick = FENCE_HALF_THICKNESS
     rows = []
     for start, end, low, high in parts:
         rows += [(start, -thick, end, -thick, low, high), (end, thick, start, thick, low, high)]
-    sides = [(-half, -1.0, FLOOR_Z, WALL_Z), (half, 1.0, FLOOR_Z, WALL_Z)]  # the fence's ends
+    sides = [(-half, -1.0, FLOOR_Z, WALL_TOP), (half, 1.0, FLOOR_Z, WALL_TOP)]  # the fence's ends
     for post in POSTS:
         sides += [
-            (post - half + turn * 0.5 * RAIL, turn, RAIL, WALL_Z - RAIL) for turn in (-1.0, 1.0)
+            (post - half + turn * 0.5 * RAIL, turn, RAIL, WALL_TOP - RAIL) for turn in (-1.0, 1.0)
         ]
     for place, turn, low, high in sides:  # seen from the west (-1) or from the east (1)
         rows.append((place, -turn * thick, place, turn * thick, low, high))
@@ -89,7 +88,7 @@ def build_scene(num_envs: int) -> Scene:
         grid=(0.0, 0.0, CELL),
         solid=np.zeros((ROWS, COLUMNS)),
         wall_texture=np.full((ROWS, COLUMNS), NONE),
-        wall_z=(FLOOR_Z, WALL_Z),
+        wall_z=(FLOOR_Z, WALL_TOP),
         floor_texture=np.full((ROWS, COLUMNS), NONE),
         floor_tile=CELL,
         floor_z=FLOOR_Z,

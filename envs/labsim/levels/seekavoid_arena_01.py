@@ -8,8 +8,9 @@ all items back and the player at the only spawn point. Nothing but his heading i
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import CLEARANCE, Solids, wall_planes
+from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.seekavoid_arena_01_scene import (
     APPLES,
     ITEM_MODELS,
@@ -107,10 +108,7 @@ class SeekavoidArena01:
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        player = self.players[i]
-        player["x"], player["y"], player["yaw"] = pose[0], pose[1], pose[2] % 360.0
-        player["vx"], player["vy"], player["vz"] = *velocity, 0.0
-        player["z"] = STANDING_Z
+        put_player(self.players[i], pose, velocity, STANDING_Z)
 
     def place_target(self, i: int, target: NDArray[np.float64]) -> None:
         """Raise ValueError: there is no target to place."""
@@ -127,13 +125,11 @@ class SeekavoidArena01:
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
-        walls = self.solids.walls[i]
-        return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
+        return before_walls(self.solids, i, x, y)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
-        own = {f"player.{name}": self.players[name] for name in PLAYER.names or ()}
-        own |= {f"arena.{name}": self.arenas[name] for name in ARENA.names or ()}
+        own = fields_by_name(player=self.players, arena=self.arenas)
         own |= {"present": self.present, "scene.things": self.scene.things}
         return own | {"scene.thing_texture": self.scene.thing_texture}
 
