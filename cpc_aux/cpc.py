@@ -51,8 +51,10 @@ class CPC(nn.Module):
         if self.sees_actions or config.predictor == "gru":
             self.gru = nn.GRU(num_actions if self.sees_actions else 1, context_size)
         num_maps = self.horizon if config.predictor == "linear" else 1
-        # One tensor [k, H, E] for a batched product: slicing k out of one [H, K*E] matrix copies.
-        self.maps = nn.Parameter(torch.empty(num_maps, context_size, embedding_size))
+        # [k, H, E], but side by side in memory: all k together are one matrix [H, k*E], and
+        # one product makes the predictions of all k.
+        side_by_side = torch.empty(context_size, num_maps, embedding_size)
+        self.maps = nn.Parameter(side_by_side.transpose(0, 1))
         nn.init.uniform_(self.maps, -(context_size**-0.5), context_size**-0.5)  # as nn.Linear
 
     def forward(
@@ -96,11 +98,15 @@ class CPC(nn.Module):
     def _predict(self, context: Tensor, action: Tensor, anchors: Tensor) -> Tensor:
         """Return W_k s_{t,k} for every anchor, f32 [K, A, B, E]."""
         num_envs = context.shape[1]
-        start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]
+        start = context.index_select(0, anchors)  # [A, B, H]
         if self.gru is None:
-            states = start.expand(self.horizon, -1, -1)
-        else:
-            states, _ = self.gru(self._gru_inputs(action, anchors), start.unsqueeze(0))
+            # One environment after the other in memory, as sequence negatives want them.
+            by_env = start.transpose(0, 1).flatten(0, 1)  # [B*A, H]
+            predictions = by_env @ self.maps.transpose(0, 1).flatten(1)  # [B*A, K*E]
+            by_env = predictions.view(num_envs, len(anchors), self.horizon, -1)
+            return by_env.permute(2, 1, 0, 3)  # [K, A, B, E]
+        start = start.flatten(0, 1).unsqueeze(0)  # [1, A*B, H]
+        states, _ = self.gru(self._gru_inputs(action, anchors), start)
         predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))  # [K, A*B, E]
         return predictions.view(self.horizon, len(anchors), num_envs, -1)
 

@@ -71,9 +71,9 @@ def sequence(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid:
     """Score all embeddings of the own environment's rollout."""
     horizon, num_anchors, num_envs, _ = predictions.shape
     num_rows = len(embedding)
-    by_env = predictions.flatten(0, 1).transpose(0, 1)  # [B, K*A, E]
-    logits = torch.bmm(by_env, embedding.permute(1, 2, 0))  # [B, K*A, T+1]
-    logits = logits.view(num_envs, horizon, num_anchors, num_rows).permute(1, 2, 0, 3)
+    by_env = predictions.permute(2, 1, 0, 3).reshape(num_envs, num_anchors * horizon, -1)
+    logits = torch.bmm(by_env, embedding.permute(1, 2, 0))  # [B, A*K, T+1]
+    logits = logits.view(num_envs, num_anchors, horizon, num_rows).permute(2, 1, 0, 3)
     positive = target_rows.unsqueeze(-1).expand(valid.shape)
     return Scores(logits, positive, torch.full_like(positive, num_rows))
 
