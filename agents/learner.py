@@ -27,7 +27,7 @@ from agents.share import Batch, RemoteShare, Share
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
-NORM_INTERVAL = 64
+NORM_INTERVAL = 256
 
 
 def _norm(gradients: Iterable[Tensor]) -> Tensor:
@@ -108,15 +108,16 @@ class Learner:
             eps=config.rmsprop_epsilon,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
-        self._gradients = [p.new_zeros(shares, *p.shape) for p in self._parameters]
+        # One list of gradients per share, each laid out in memory as its parameter.
+        self._gradients = [[torch.zeros_like(p) for p in self._parameters] for _ in range(shares)]
         if shares > 1:
-            for tensor in (*self._parameters, *self._gradients, *self._batch):
+            for tensor in (*self._parameters, *itertools.chain(*self._gradients), *self._batch):
                 tensor.share_memory_()
 
         def arguments(k: int) -> tuple[Any, ...]:
             columns = self._columns[k]
             batch = self._batch.columns(columns.start, columns.stop)
-            return config, self.agent, batch, [g[k] for g in self._gradients]
+            return config, self.agent, batch, self._gradients[k]
 
         self._share = Share(envs, *arguments(0))
         self._remote_shares = [
@@ -256,7 +257,12 @@ class Learner:
         batch.grad_embedding.copy_(grad_embedding)
         batch.grad_context.copy_(grad_context)
         self._all_shares("backward", [retain_graph] * len(self._columns))
-        return [shares.sum(0) for shares in self._gradients]
+        first, *others = self._gradients
+        totals = [g.clone() for g in first]
+        for gradients in others:
+            for total, gradient in zip(totals, gradients, strict=True):
+                total += gradient
+        return totals
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
         """Raise FloatingPointError that names what is not finite.

@@ -4,8 +4,8 @@ Episodes begin anew in the step in which they end (Gymnasium's SAME_STEP), so th
 step returns always is the one to act on next.
 """
 
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.config import canonical_level
+from envs.labsim.crew import Crew
 from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
 from envs.labsim.raycaster import render_slice
@@ -23,6 +24,7 @@ from envs.labsim.top_down import draw_top_down
 from envs.labsim.world import StepOut, place_cameras, short_angle
 
 HEIGHT, WIDTH = 72, 96
+RAW_ACTIONS = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)]  # what the levels know of actions
 STEPS_PER_SECOND = 15
 
 
@@ -88,9 +90,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self._begun = False
         bounds = np.linspace(0, num_envs, min(num_threads, num_envs) + 1).astype(int)
         self._slices = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
-        # The first slice needs no pool: the calling thread works on it.
-        others = len(self._slices) - 1
-        self._pool = ThreadPoolExecutor(others) if others else None
+        self._crew = Crew(len(self._slices))
+        weakref.finalize(self, self._crew.close)
 
     # The interface that every backend offers to the learner.
 
@@ -120,7 +121,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         where an episode ended, that is the first one of the next.
         """
         out = StepOut.allocate(self.num_envs)
-        raw = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)][actions]
+        raw = RAW_ACTIONS[actions]
 
         def work(bounds: tuple[int, int]) -> None:
             start, stop = bounds
@@ -227,17 +228,10 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._crew.close()
 
     def _for_slices(self, work: Callable[[tuple[int, int]], None]) -> None:
-        # The calling thread takes a slice itself: one thread less to wake and to wait for.
-        waiting = []
-        if self._pool is not None:
-            waiting = [self._pool.submit(work, bounds) for bounds in self._slices[1:]]
-        work(self._slices[0])
-        for future in waiting:
-            future.result()
+        self._crew.run(lambda k: work(self._slices[k]))
 
     def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
         level = self.level
