@@ -51,11 +51,11 @@ class CPC(nn.Module):
         if self.sees_actions or config.predictor == "gru":
             self.gru = nn.GRU(num_actions if self.sees_actions else 1, context_size)
         num_maps = self.horizon if config.predictor == "linear" else 1
-        # [k, H, E], but side by side in memory: all k together are one matrix [H, k*E], and
-        # one product makes the predictions of all k.
-        side_by_side = torch.empty(context_size, num_maps, embedding_size)
-        self.maps = nn.Parameter(side_by_side.transpose(0, 1))
-        nn.init.uniform_(self.maps, -(context_size**-0.5), context_size**-0.5)  # as nn.Linear
+        maps = torch.empty(num_maps, context_size, embedding_size)  # [k, H, E]
+        nn.init.uniform_(maps, -(context_size**-0.5), context_size**-0.5)  # as nn.Linear
+        # Side by side in memory all k together are one matrix [H, k*E]: one product makes the
+        # predictions of all k.
+        self.maps = nn.Parameter(maps.transpose(0, 1).contiguous().transpose(0, 1))
 
     def forward(
         self,
