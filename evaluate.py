@@ -27,7 +27,7 @@ from agents.networks import Agent
 from agents.run_folder import load_settings
 from agents.video import Film
 from configs import RunConfig, from_mapping
-from envs import make_vec_env
+from envs import first_wait, make_vec_env
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def report(run: Path, settings: EvaluationSettings) -> None:
     how = "likeliest" if settings.greedy else "sampled"
     print(
         f"{run}: {settings.episodes} episodes with {how} actions after {state['frames']:,} frames; "
-        "compiling the engine takes about 30 s the first time ...",
+        f"{first_wait(config.env)} ...",
         flush=True,
     )
     with ExitStack() as stack:
@@ -100,7 +100,8 @@ def report(run: Path, settings: EvaluationSettings) -> None:
         watch = None
         if settings.video is not None:
             film = stack.enter_context(Film(Path(settings.video)))
-            watch = lambda obs: film.add(obs, env.get_top_down(0))  # noqa: E731
+            top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
+            watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         seed = FIRST_SEED + settings.seed
         episodes = evaluate(agent, env, settings.episodes, seed, settings.greedy, watch)
     print(describe(episodes))
@@ -112,8 +113,8 @@ def load_agent(
     config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
 ) -> Agent:
     """Return the agent of `config` with the parameters `state`."""
-    actions = int(env.single_action_space.n)
-    agent = Agent(env.single_observation_space, actions, config.agent.network)
+    space, actions = env.single_observation_space, int(env.single_action_space.n)
+    agent = Agent(space, actions, config.agent.network.for_observations(space.shape))
     agent.load_state_dict(state)
     return agent.to(device)
 

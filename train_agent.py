@@ -27,7 +27,8 @@ from analysis.curves import plot_level
 from analysis.runs import matching_runs, open_run
 from configs import Job, RunConfig, jobs_from_command_line
 from cpc_aux import make_aux
-from envs import FRAMES_PER_STEP, make_vec_env
+from envs import first_wait, frames_per_step, make_vec_env
+from envs.pool import WorkerError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,15 +78,17 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
     prepare_cpu(threads)
     print(
         f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, {threads} "
-        "threads; compiling the engine takes about 30 s the first time ...",
+        f"threads; {first_wait(config.env)} ...",
         flush=True,
     )
+    # On a CPU each core has a share of the batch, unless the environments have processes of their
+    # own: then these, and on a GPU the engine's threads, use the cores.
+    shares = threads if device.type == "cpu" and not config.env.in_workers else 1
     make_envs = partial(
         make_vec_env,
         config.env,
         stagger=True,
-        # A share of the batch per core; where a GPU has all of the batch, cores share engine work.
-        num_threads=1 if device.type == "cpu" else threads,
+        num_threads=1 if shares > 1 else threads,
         keep_final_obs=config.agent.bootstrap_on_timeout,
     )
     learner = Learner(
@@ -97,8 +100,8 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         total_frames=config.total_frames,
         seed=config.seed,
         device=device,
-        num_threads=threads,
-        frames_per_step=FRAMES_PER_STEP,
+        num_threads=shares,
+        frames_per_step=frames_per_step(config.env),
     )
     try:
         learner.start() if state is None else learner.load_state_dict(state["learner"])
@@ -135,6 +138,8 @@ def loop(
                 if learner.frames - saved >= config.log.checkpoint_frames:
                     saved = save()
             saved = save()
+    except WorkerError as error:  # the parameters are as good as ever
+        raise RunStoppedError(error, folder.checkpoint_path, save()) from error
     except (FloatingPointError, OSError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saved) from error
 

@@ -9,14 +9,20 @@ from torch import Tensor
 class A2CLoss(NamedTuple):
     """Scalars, float32. `total` is what is minimised; the others are for the log."""
 
-    total: Tensor  # sum over [T, B]
+    total: Tensor  # sum over [T, B], valid rows only, as in all others
     policy_loss: Tensor  # mean over [T, B], of -log pi(a) * advantage
     value_loss: Tensor  # mean over [T, B], of 1/2 (return - value)^2
     entropy: Tensor  # mean over [T, B], in nats, never negative
     explained_variance: Tensor  # 1 - Var(return - value) / Var(return); 1 is perfect
 
 
-def lambda_returns(reward: Tensor, discount: Tensor, value: Tensor, gae_lambda: float) -> Tensor:
+def lambda_returns(
+    reward: Tensor,
+    discount: Tensor,
+    value: Tensor,
+    gae_lambda: float,
+    valid: Tensor | None = None,
+) -> Tensor:
     """Lambda-returns (Sutton & Barto 2018, eq. 12.18, with a discount per step).
 
     G_t = r_t + d_t ((1 - lambda) v_{t+1} + lambda G_{t+1}) for t = T-1, ..., 0, with G_T = v_T.
@@ -28,6 +34,8 @@ def lambda_returns(reward: Tensor, discount: Tensor, value: Tensor, gae_lambda: 
         discount: [T, B] float32, d_t = 0 where the episode ended with that action, else gamma.
         value: [T+1, B] float32, v_t; row T is the bootstrap value.
         gae_lambda: between 0 and 1.
+        valid: [T, B] bool, False where it is not known what the action led to. There G_t = v_t:
+            the row before bootstraps from the last observation seen. None: known everywhere.
 
     Returns [T, B] float32, without gradient.
     """
@@ -37,6 +45,8 @@ def lambda_returns(reward: Tensor, discount: Tensor, value: Tensor, gae_lambda: 
     for t in reversed(range(len(reward))):
         v_tp1 = value[t + 1]
         return_t = reward[t] + discount[t] * (v_tp1 + gae_lambda * (return_t - v_tp1))
+        if valid is not None:
+            return_t = torch.where(valid[t], return_t, value[t])
         returns[t] = return_t
     return returns
 
@@ -52,6 +62,7 @@ def a2c_loss(
     value_cost: float,
     entropy_cost: float,
     normalize_advantages: bool,
+    valid: Tensor | None = None,
 ) -> A2CLoss:
     """Policy gradient, value regression and entropy bonus, summed over time and environments.
 
@@ -66,17 +77,24 @@ def a2c_loss(
         gae_lambda, value_cost, entropy_cost: weights, as above.
         normalize_advantages: divide A_t by its standard deviation over the rollout after
             subtracting its mean (in the policy loss only).
+        valid: [T, B] bool, as in `lambda_returns`; the other rows are left out of every term. At
+            least one row must be valid.
     """
-    returns = lambda_returns(reward, discount, value, gae_lambda)  # [T, B]
-    error = returns - value[:-1]
+
+    def known(x: Tensor) -> Tensor:
+        return x if valid is None else x[valid]  # [T, B] or, without the rows left out, [N]
+
+    returns = lambda_returns(reward, discount, value, gae_lambda, valid)  # [T, B]
+    error = known(returns - value[:-1])
+    returns = known(returns)
     advantage = error.detach()
     if normalize_advantages:
         advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
     log_pi = torch.log_softmax(logits[:-1], dim=-1)  # [T, B, A]
-    log_pi_a = log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1)  # [T, B]
+    log_pi_a = known(log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1))
     policy_loss = -log_pi_a * advantage
     value_loss = 0.5 * error.square()
-    entropy = -(log_pi.exp() * log_pi).sum(-1)
+    entropy = known(-(log_pi.exp() * log_pi).sum(-1))
     total = (policy_loss + value_cost * value_loss - entropy_cost * entropy).sum()
     variance = returns.var(correction=0)
     # A rollout without any return has nothing to explain: call it 0, not nan.

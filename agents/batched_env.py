@@ -1,7 +1,7 @@
 """What the agents need of environments: a batch that writes into the caller's buffer."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -30,6 +30,19 @@ class StepResult(Protocol):
     def final_obs(self) -> np.ndarray | None:
         """[B, ...] last observations, valid where an episode ended."""
 
+    @property
+    def lost(self) -> np.ndarray | None:
+        """bool, where the environment failed: a new episode begins, the old one has no end.
+
+        Of this step nothing else is known there. None: all environments are well.
+        """
+
+
+def over(result: StepResult) -> np.ndarray:
+    """Where the next observation opens an episode, bool [B]."""
+    ended = result.terminated | result.truncated
+    return ended if result.lost is None else ended | result.lost
+
 
 class BatchedEnv(Protocol):
     """B environments that write their observations straight into the caller's buffer.
@@ -51,7 +64,32 @@ class BatchedEnv(Protocol):
         """Everything that the environments' future depends on."""
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from a state of `get_state`, bit for bit."""
+        """Continue from a state of `get_state`, bit for bit.
+
+        Environments that cannot do that begin anew in the next step, which reports them as lost.
+        """
 
     def close(self) -> None:
         """Free what the environments hold."""
+
+
+@runtime_checkable
+class SplitEnv(BatchedEnv, Protocol):
+    """Environments whose step comes in two parts, so that others can be served in between."""
+
+    def send(self, actions: np.ndarray) -> None:
+        """Start a step with actions [B] int64."""
+
+    def receive(self, obs: np.ndarray) -> StepResult:
+        """Wait for it; write the observations that follow to obs [B, ...]."""
+
+
+@runtime_checkable
+class GroupedEnv(Protocol):
+    """Environments in groups: the network acts for one while another simulates."""
+
+    groups: Sequence[SplitEnv]  # the environments, first to last
+
+    @property
+    def worker_restarts(self) -> int:
+        """How often a process of theirs was replaced since the run began."""

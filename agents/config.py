@@ -1,13 +1,18 @@
 """Settings of the agent and of its learning rule."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-ENCODERS = ("shallow", "deep", "mlp")
+ENCODERS = ("auto", "shallow", "deep", "mlp")
+SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
 
 
 @dataclass
 class NetworkConfig:
-    """Shape of the network. `encoder`: "shallow" or "deep" (IMPALA, figure 3) or "mlp"."""
+    """Shape of the network.
+
+    `encoder`: "shallow" or "deep" (IMPALA, figure 3) for images, "mlp" for vectors; "auto" takes
+    what fits the observations.
+    """
 
     encoder: str = "shallow"
     hidden_size: int = 256  # of the embedding and of the LSTM (IMPALA, figure 3)
@@ -22,6 +27,22 @@ class NetworkConfig:
             raise ValueError(
                 f"agent.network.hidden_size is {self.hidden_size}; it must be at least 1."
             )
+
+    def for_observations(self, shape: tuple[int, ...]) -> "NetworkConfig":
+        """The same with an encoder for observations of `shape`, [H, W, C] or [D], in auto's place.
+
+        Raises ValueError: images are too small for the shallow encoder.
+        """
+        small = len(shape) == 3 and min(shape[:2]) < SHALLOW_SIZE
+        if self.encoder == "auto":
+            fitting = "mlp" if len(shape) == 1 else "deep" if small else "shallow"
+            return replace(self, encoder=fitting)
+        if self.encoder == "shallow" and small:
+            raise ValueError(
+                f"agent.network.encoder=shallow needs images of at least {SHALLOW_SIZE}x"
+                f"{SHALLOW_SIZE} pixels, but these are {shape[0]}x{shape[1]}; deep takes them."
+            )
+        return self
 
 
 @dataclass

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.batched_env import StepResult
+from agents.batched_env import StepResult, over
 
 
 class Episode(NamedTuple):
@@ -18,7 +18,8 @@ class Episode(NamedTuple):
 class EpisodeTracker:
     """Adds up each environment's running episode.
 
-    `stagger`: the first episode of each environment was cut short and is not reported.
+    `stagger`: the first episode of each environment was cut short and is not reported. Nor is an
+    episode that was lost, and the next one, which may have been cut again.
     """
 
     def __init__(self, num_envs: int, stagger: bool) -> None:
@@ -30,16 +31,16 @@ class EpisodeTracker:
     def add(self, result: StepResult) -> list[tuple[int, Episode]]:
         """Account for one step; return (environment, episode) for each that ended."""
         finished = []
-        ended = result.terminated | result.truncated
+        lost = np.zeros(len(self.ret), bool) if result.lost is None else result.lost
         for i, reward in enumerate(result.reward.tolist()):
             self.ret[i] += reward
             self.length[i] += 1
         for i in np.flatnonzero(~np.isnan(result.success_seconds)).tolist():
             self.success_seconds[i].append(float(result.success_seconds[i]))
-        for i in np.flatnonzero(ended).tolist():
-            if self.reported[i]:
+        for i in np.flatnonzero(over(result)).tolist():
+            if self.reported[i] and not lost[i]:
                 episode = Episode(self.ret[i], self.length[i], self.success_seconds[i])
                 finished.append((i, episode))
             self.ret[i], self.length[i], self.success_seconds[i] = 0.0, 0, []
-            self.reported[i] = True
+            self.reported[i] = not lost[i]
         return finished

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from agents.batched_env import BatchedEnv
+from agents.batched_env import BatchedEnv, over
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.rollout import act
@@ -63,7 +63,7 @@ def evaluate(
         for i, episode in tracker.add(result):
             if len(played[i]) < share[i]:
                 played[i].append(episode)
-        is_first = torch.from_numpy(result.terminated | result.truncated)
+        is_first = torch.from_numpy(over(result))
         reward = torch.from_numpy(result.reward).clamp(-1, 1)
         last_action = torch.where(is_first, -1, action)
         last_reward = torch.where(is_first, 0.0, reward)

@@ -22,7 +22,7 @@ from agents.devices import prepare_worker
 from agents.episodes import Episode
 from agents.networks import Agent
 from agents.running_means import RunningMeans
-from agents.share import Batch, RemoteShare, Share
+from agents.share import Batch, RemoteShare, Share, join, part
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
@@ -90,7 +90,8 @@ class Learner:
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.agent = Agent(obs_space, num_actions, config.network).to(device)
+            network = config.network.for_observations(obs_space.shape)
+            self.agent = Agent(obs_space, num_actions, network).to(device)
             aux = make_aux(size, size, num_actions)
             self.aux = None if aux is None else aux.to(device)
         self._parameters = list(self.agent.parameters())
@@ -175,6 +176,8 @@ class Learner:
         Raises FloatingPointError, before any parameter changes, if a loss is not finite.
         """
         batch = self._batch
+        if not batch.valid.any():
+            return  # every environment was lost in every step: nothing to learn from
         # Leaves: the losses' gradients stop here, and each share carries its part on from here.
         outputs = (batch.logits, batch.value, batch.embedding, batch.context)
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
@@ -209,6 +212,8 @@ class Learner:
             value_cost=config.value_cost,
             entropy_cost=config.entropy_cost,
             normalize_advantages=config.normalize_advantages,
+            # Given only where needed: choosing rows makes a GPU wait.
+            valid=None if batch.valid.all() else batch.valid.to(self._device),
         )
         self._means.add(
             policy_loss=loss.policy_loss,
@@ -302,9 +307,11 @@ class Learner:
     def metrics(self) -> dict[str, float | list[float]]:
         """Means since the last call, and the learning rate; per-horizon values as lists.
 
-        nan stands where nothing was measured.
+        nan stands where nothing was measured. From environments in worker processes also
+        "env/worker_restarts": how many of these were replaced since the run began.
         """
-        return {"learning_rate": self.learning_rate, **self._means.pop()}
+        rate = {"learning_rate": self.learning_rate}
+        return {**rate, **self._share.metrics(), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
@@ -316,7 +323,7 @@ class Learner:
             "updates": self.updates,
             "action_generator": self._action_generator.get_state(),
             "aux_generator": self._aux_generator.get_state(),
-            "envs": _join(self._all_shares("state_dict")),
+            "envs": join(self._all_shares("state_dict")),
             "means": self._means.state_dict(),
         }
 
@@ -333,7 +340,7 @@ class Learner:
         self.frames, self.updates = state["frames"], state["updates"]
         _restore_generator(self._action_generator, state["action_generator"])
         _restore_generator(self._aux_generator, state["aux_generator"])
-        parts = [_part(state["envs"], columns) for columns in self._columns]
+        parts = [part(state["envs"], columns) for columns in self._columns]
         self._all_shares("load_state_dict", parts)
         self._means.load_state_dict(state["means"], self._device)
 
@@ -349,19 +356,3 @@ def _restore_generator(generator: torch.Generator, state: Tensor) -> None:
     """Continue the random numbers of `state`; those of another kind of device begin anew."""
     if len(state) == len(generator.get_state()):
         generator.set_state(state)
-
-
-def _join(states: Sequence[Any]) -> Any:
-    """Join nested dicts of tensors and lists that have one entry per environment."""
-    if isinstance(states[0], dict):
-        return {name: _join([state[name] for state in states]) for name in states[0]}
-    if isinstance(states[0], Tensor):
-        return torch.cat(list(states))
-    return list(itertools.chain.from_iterable(states))
-
-
-def _part(state: Any, columns: slice) -> Any:
-    """The part of a joined state that belongs to some environments."""
-    if isinstance(state, dict):
-        return {name: _part(value, columns) for name, value in state.items()}
-    return state[columns]

@@ -1,5 +1,6 @@
 """Acting: from observations to the rollout that the learner turns into one gradient step."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.batched_env import BatchedEnv, StepResult
+from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent, CoreState
 
@@ -18,7 +19,9 @@ class Rollout(NamedTuple):
 
     At row t the agent saw obs[t] and chose action[t]; that earned reward[t]. discount[t] is 0 if
     the episode ended there, else gamma. obs[t+1] follows, or opens the next episode: then
-    is_first[t+1] is set and last_action[t+1], last_reward[t+1] are cleared.
+    is_first[t+1] is set and last_action[t+1], last_reward[t+1] are cleared. The same holds where
+    the environment was lost in that step; then what action[t] led to is unknown, and valid[t] is
+    False.
     """
 
     obs: Tensor  # [T+1, B, ...] in the environment's dtype
@@ -28,6 +31,7 @@ class Rollout(NamedTuple):
     action: Tensor  # [T, B] int64
     reward: Tensor  # [T, B] float32, as the loss sees it (clipped if so configured)
     discount: Tensor  # [T, B] float32
+    valid: Tensor  # [T, B] bool, always on the host
     hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
     cell: Tensor  # [B, H] float32
     embedding: Tensor  # [T+1, B, E] float32, what the encoder made of obs
@@ -43,7 +47,7 @@ class Rollout(NamedTuple):
         device: torch.device,
         kept_shapes: Sequence[tuple[int, ...]] = (),
     ) -> Self:
-        """Empty buffers on `device`; on the host for is_first. Pinned if a GPU is there to read."""
+        """Empty buffers on `device`, two of them on the host; pinned if a GPU is to read them."""
         pinned = device.type == "cpu" and torch.cuda.is_available()
 
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -58,10 +62,32 @@ class Rollout(NamedTuple):
             action=zeros(T, B, dtype=torch.int64),
             reward=zeros(T, B, dtype=torch.float32),
             discount=zeros(T, B, dtype=torch.float32),
+            valid=torch.zeros(T, B, dtype=torch.bool),
             hidden=zeros(B, hidden_size, dtype=torch.float32),
             cell=zeros(B, hidden_size, dtype=torch.float32),
             embedding=zeros(T + 1, B, hidden_size, dtype=torch.float32),
             kept=tuple(zeros(T + 1, B, *shape, dtype=torch.float32) for shape in kept_shapes),
+        )
+
+    def columns(self, start: int, stop: int) -> Self:
+        """View of environments start..stop-1."""
+
+        def part(rows: Tensor) -> Tensor:
+            return rows[:, start:stop]
+
+        return type(self)(
+            obs=part(self.obs),
+            is_first=part(self.is_first),
+            last_action=part(self.last_action),
+            last_reward=part(self.last_reward),
+            action=part(self.action),
+            reward=part(self.reward),
+            discount=part(self.discount),
+            valid=part(self.valid),
+            hidden=self.hidden[start:stop],
+            cell=self.cell[start:stop],
+            embedding=part(self.embedding),
+            kept=tuple(part(rows) for rows in self.kept),
         )
 
 
@@ -97,7 +123,7 @@ def act(
 
 
 class Actor:
-    """The environments, and the agent's memory of them.
+    """The environments, and the agent's memory of them; see `collect`.
 
     `host` and `device` are the rollout where the environments write and where the network reads; on
     a CPU they are the same.
@@ -115,6 +141,7 @@ class Actor:
         bootstrap_on_timeout: bool,
     ) -> None:
         self.envs = envs
+        self._split_envs = envs if isinstance(envs, SplitEnv) else None
         self.agent = agent
         self.host = host
         self.device = device
@@ -122,8 +149,9 @@ class Actor:
         self.clip_rewards = clip_rewards
         self.bootstrap_on_timeout = bootstrap_on_timeout
         # NumPy's views of the host's tensors: a tenth of the overhead where rows are small.
-        names = ("obs", "is_first", "last_action", "last_reward", "action", "reward", "discount")
-        self._arrays = {name: getattr(host, name).numpy() for name in names}
+        followed = ("obs", "is_first", "last_action", "last_reward")
+        chosen = ("action", "reward", "discount", "valid")
+        self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
         self.core_state = agent.initial_state(envs.num_envs)
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
 
@@ -134,41 +162,56 @@ class Actor:
         self.host.last_action[-1] = -1
         self.host.last_reward[-1] = 0.0
 
-    @torch.no_grad()
-    def collect(self, race: Tensor) -> list[Episode]:
-        """Act for T steps, fill the rollout, return the episodes that ended meanwhile.
-
-        race: [T, B, A] exponential random numbers on the network's device; see `act`.
-        """
+    def begin(self) -> None:
+        """Open a rollout: the last one's row T was not acted on yet and is this one's row 0."""
         host, device = self.host, self.device
-        # The last rollout's row T was not acted on yet: it is this one's row 0.
         for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
             rows[0] = rows[-1]
         device.hidden.copy_(self.core_state.hidden)
         device.cell.copy_(self.core_state.cell)
-        episodes = []
-        for t in range(len(host.action)):
-            self._upload(t)
-            self._encode(t)
-            action, self.core_state = act(
-                self.agent,
-                device.embedding[t],
-                host.is_first[t],
-                device.last_action[t],
-                device.last_reward[t],
-                self.core_state,
-                race[t],
-            )
-            host.action[t] = action  # waits for the device: the environments need it now
-            result = self.envs.step_into(self._arrays["action"][t], self._arrays["obs"][t + 1])
-            self._write(t, result)
-            episodes += [episode for _, episode in self.tracker.add(result)]
+
+    @torch.no_grad()
+    def act(self, t: int, race: Tensor) -> None:
+        """Choose the actions of row t and hand them to environments that can begin with them.
+
+        race: [B, A] exponential random numbers on the network's device; see `act`.
+        """
+        host, device = self.host, self.device
+        self._upload(t)
+        self._encode(t)
+        action, self.core_state = act(
+            self.agent,
+            device.embedding[t],
+            host.is_first[t],
+            device.last_action[t],
+            device.last_reward[t],
+            self.core_state,
+            race,
+        )
+        host.action[t] = action  # waits for the device: the environments need it now
+        if self._split_envs is not None:
+            self._split_envs.send(self._arrays["action"][t])
+
+    @torch.no_grad()
+    def observe(self, t: int) -> list[Episode]:
+        """Fill in what the actions of row t led to; return the episodes that ended with them."""
+        rows = self._arrays
+        if self._split_envs is not None:
+            result = self._split_envs.receive(rows["obs"][t + 1])
+        else:
+            result = self.envs.step_into(rows["action"][t], rows["obs"][t + 1])
+        self._write(t, result)
+        return [episode for _, episode in self.tracker.add(result)]
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Close the rollout: the network needs its last row too, and a GPU all the rest."""
+        host, device = self.host, self.device
         self._upload(len(host.action))
         self._encode(len(host.action))
         if device is not host:
             for name in ("action", "reward", "discount"):
                 getattr(device, name).copy_(getattr(host, name), non_blocking=True)
-        return episodes
 
     def _upload(self, t: int) -> None:
         """Copy row t to the device, where it is another one than the host."""
@@ -185,10 +228,11 @@ class Actor:
     def _write(self, t: int, result: StepResult) -> None:
         """Fill in what followed action[t]."""
         rows = self._arrays
-        ended = result.terminated | result.truncated
+        ended = over(result)
         clipped = result.reward.clip(-1, 1)
         rows["reward"][t] = clipped if self.clip_rewards else result.reward
         rows["discount"][t] = np.where(ended, 0.0, self.discount)
+        rows["valid"][t] = True if result.lost is None else ~result.lost
         rows["is_first"][t + 1] = ended
         if self.bootstrap_on_timeout and result.truncated.any():
             # A time limit cut the episode: what would have followed is worth the value of the
@@ -236,3 +280,26 @@ class Actor:
         for name in ("obs", "is_first", "last_action", "last_reward"):
             getattr(self.host, name)[-1] = state[name]
         vars(self.tracker).update(state["tracker"])
+
+
+def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
+    """Let `actors` act for T steps and fill their rollouts; return the episodes that ended.
+
+    They take turns: while one waits for the network, the others' environments can be at work.
+
+    race: [T, B, A] exponential random numbers for all actors' environments, one after the other.
+    """
+    ends = itertools.accumulate((actor.envs.num_envs for actor in actors), initial=0)
+    columns = [slice(*pair) for pair in itertools.pairwise(ends)]
+    episodes = []
+    for actor in actors:
+        actor.begin()
+    for t in range(len(race)):
+        for actor, own in zip(actors, columns, strict=True):
+            if t > 0:
+                episodes += actor.observe(t - 1)
+            actor.act(t, race[t, own])
+    for actor in actors:
+        episodes += actor.observe(len(race) - 1)
+        actor.finish()
+    return episodes

@@ -5,6 +5,7 @@ Python process would wait for each other at each of acting's many small operatio
 need of the whole batch lies in memory that all processes see.
 """
 
+import itertools
 import signal
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,18 +15,18 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, multiprocessing
 
-from agents.batched_env import BatchedEnv
+from agents.batched_env import BatchedEnv, GroupedEnv
 from agents.config import AgentConfig
 from agents.devices import keep_freed_memory, prepare_worker
 from agents.episodes import Episode
 from agents.networks import Agent, CoreState
-from agents.rollout import Actor, Rollout
+from agents.rollout import Actor, Rollout, collect
 
 
 class Batch(NamedTuple):
     """What the losses need of a rollout of all B environments, and what they give back.
 
-    On the network's device, except is_first, which stays on the host.
+    On the network's device, except is_first and valid, which stay on the host.
     """
 
     race: Tensor  # [T, B, A] float32, the random numbers that draw actions
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     action: Tensor  # [T, B] int64
     reward: Tensor  # [T, B] float32
     discount: Tensor  # [T, B] float32
+    valid: Tensor  # [T, B] bool
     logits: Tensor  # [T+1, B, A] float32, and so are all others
     value: Tensor  # [T+1, B]
     embedding: Tensor  # [T+1, B, E]
@@ -58,6 +60,7 @@ class Batch(NamedTuple):
             zeros(T, dtype=torch.int64),
             zeros(T),
             zeros(T),
+            torch.zeros(T, B, dtype=torch.bool),
             *(zeros(T + 1, *shape) for shape in outputs * 2),
         )
 
@@ -88,6 +91,7 @@ class Share:
         self.agent = agent
         self.batch = batch
         self.gradients = gradients
+        self.envs = envs
         T, device, space = len(batch.race), batch.race.device, envs.single_observation_space
         on_cpu = device.type == "cpu"
         kept_shapes = agent.encoder.kept_shapes if on_cpu else ()
@@ -97,24 +101,36 @@ class Share:
             return Rollout.allocate(T, envs.num_envs, space, size, where, kept_shapes)
 
         host = allocate(torch.device("cpu"))
-        self.rollout = host if on_cpu else allocate(device)
-        self.actor = Actor(
-            envs,
-            agent,
-            host,
-            self.rollout,
-            discount=config.discount,
-            clip_rewards=config.clip_rewards,
-            bootstrap_on_timeout=config.bootstrap_on_timeout,
-        )
+        self.rollout = host
+        if not on_cpu:
+            self.rollout = allocate(device)._replace(is_first=host.is_first, valid=host.valid)
+        groups = envs.groups if isinstance(envs, GroupedEnv) else [envs]
+        ends = itertools.accumulate((group.num_envs for group in groups), initial=0)
+        self._columns = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self._actors = []
+        for group, own in zip(groups, self._columns, strict=True):
+            host_part = host.columns(own.start, own.stop)
+            device_part = host_part if on_cpu else self.rollout.columns(own.start, own.stop)
+            self._actors.append(
+                Actor(
+                    group,
+                    agent,
+                    host_part,
+                    device_part,
+                    discount=config.discount,
+                    clip_rewards=config.clip_rewards,
+                    bootstrap_on_timeout=config.bootstrap_on_timeout,
+                )
+            )
 
     def start(self, seeds: Sequence[int]) -> None:
         """Begin an episode in every environment."""
-        self.actor.start(seeds)
+        for actor, own in zip(self._actors, self._columns, strict=True):
+            actor.start(seeds[own])
 
     def collect(self) -> list[Episode]:
         """Act for T steps and unroll the core; fill the batch; return the episodes that ended."""
-        episodes = self.actor.collect(self.batch.race)
+        episodes = collect(self._actors, self.batch.race)
         rollout = self.rollout
         # A leaf: its gradient is where the encoder's part of the backward pass begins.
         self._embedding = rollout.embedding.detach().requires_grad_()
@@ -125,7 +141,7 @@ class Share:
             rollout.is_first,
             CoreState(rollout.hidden, rollout.cell),
         )
-        for name in ("is_first", "action", "reward", "discount"):
+        for name in ("is_first", "action", "reward", "discount", "valid"):
             getattr(self.batch, name).copy_(getattr(rollout, name))
         for name in ("logits", "value", "embedding", "context"):
             getattr(self.batch, name).copy_(getattr(self._output, name).detach())
@@ -151,17 +167,40 @@ class Share:
         for gradient, value in zip(self.gradients, [*grad_encoder, *grad_others], strict=True):
             gradient.copy_(value)
 
+    def metrics(self) -> dict[str, float]:
+        """What the environments have to report of themselves; see agents.metrics."""
+        if not isinstance(self.envs, GroupedEnv):
+            return {}
+        return {"env/worker_restarts": float(self.envs.worker_restarts)}
+
     def state_dict(self) -> dict[str, Any]:
         """What the next `collect` depends on, beside parameters; entries are per environment."""
-        return self.actor.state_dict()
+        return join([actor.state_dict() for actor in self._actors])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state of as many environments."""
-        self.actor.load_state_dict(state)
+        for actor, own in zip(self._actors, self._columns, strict=True):
+            actor.load_state_dict(part(state, own))
 
     def close(self) -> None:
         """Close the environments."""
-        self.actor.envs.close()
+        self.envs.close()
+
+
+def join(states: Sequence[Any]) -> Any:
+    """Join nested dicts of tensors and lists that have one entry per environment."""
+    if isinstance(states[0], dict):
+        return {name: join([state[name] for state in states]) for name in states[0]}
+    if isinstance(states[0], Tensor):
+        return torch.cat(list(states))
+    return list(itertools.chain.from_iterable(states))
+
+
+def part(state: Any, columns: slice) -> Any:
+    """The part of a joined state that belongs to some environments."""
+    if isinstance(state, dict):
+        return {name: part(value, columns) for name, value in state.items()}
+    return state[columns]
 
 
 class RemoteShare:

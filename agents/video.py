@@ -40,14 +40,26 @@ class Film:
     ) -> None:
         self._writer.close()
 
-    def add(self, observation: np.ndarray, top_down: np.ndarray) -> None:
-        """Add a picture: `observation` [H, W, 3] uint8, `top_down` [H', W', 3] uint8 as inset."""
+    def add(self, observation: np.ndarray, top_down: np.ndarray | None = None) -> None:
+        """Add a picture: `observation` [H, W, C] uint8, `top_down` [H', W', 3] uint8 as inset.
+
+        Raises ValueError: observations are no images.
+        """
         self._writer.append_data(picture(observation, top_down))
 
 
-def picture(observation: np.ndarray, top_down: np.ndarray) -> np.ndarray:
-    """Return `observation` [H, W, 3], enlarged, with `top_down` in its upper right corner."""
+def picture(observation: np.ndarray, top_down: np.ndarray | None = None) -> np.ndarray:
+    """Return `observation` [H, W, C], enlarged, with `top_down` in its upper right corner.
+
+    Of other channels than three (grey, or several stacked images) the last is shown in grey.
+    """
+    if observation.ndim != 3:
+        raise ValueError(f"observations of shape {observation.shape} cannot be filmed.")
+    if observation.shape[2] != 3:
+        observation = observation[:, :, -1:].repeat(3, axis=2)
     canvas = observation.repeat(SCALE, axis=0).repeat(SCALE, axis=1)  # [H*S, W*S, 3]
+    if top_down is None:
+        return canvas
     height = round(INSET * len(canvas))
     width = round(height * top_down.shape[1] / top_down.shape[0])
     inset = Image.fromarray(top_down).resize((width, height), Image.Resampling.LANCZOS)

@@ -22,7 +22,8 @@ from functools import partial
 
 import numpy as np
 
-from envs import FRAMES_PER_STEP, LEVELS, EnvConfig, make_vec_env
+from envs import FRAMES_PER_STEP, LEVELS
+from envs.labsim.vector_env import LabsimVectorEnv
 
 STEPS_PER_BLOCK = 8000  # agent steps of all environments together
 NUM_ACTIONS = 9
@@ -86,8 +87,7 @@ def measure(level: str, num_envs: int, blocks: int) -> dict[str, float]:
 
 def _stepper(level: str, num_envs: int, threads: int) -> tuple[Callable[[], None], ...]:
     """Functions that step a batch with random actions, and that only render it."""
-    config = EnvConfig(level=level, num_envs=num_envs)
-    envs = make_vec_env(config, num_envs, stagger=True, num_threads=threads)
+    envs = LabsimVectorEnv(level, num_envs, stagger=True, num_threads=threads)
     obs = np.zeros((num_envs, *envs.single_observation_space.shape), np.uint8)
     envs.reset_into(list(range(num_envs)), obs)
     generator = np.random.default_rng(0)

@@ -19,7 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs.run_config import RunConfig
 from configs.typed import from_mapping
-from envs import canonical_level
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = ("env", "agent", "aux")
@@ -88,8 +87,7 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         # Keys of the other arms are allowed, so that one sweep can hold both, and say nothing.
         config = from_mapping(RunConfig, values | {"aux": {"name": "none"}})
     config.validate()
-    level = canonical_level(config.env.level)  # one name, one folder
-    return replace(config, env=replace(config.env, level=level))
+    return replace(config, env=config.env.canonical())  # one name, one folder
 
 
 def _parse(argument: str) -> Override:

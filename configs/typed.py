@@ -51,6 +51,15 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
         if value is None and type(None) in options:
             return None
         hint = next(option for option in options if option is not type(None))
+    if typing.get_origin(hint) is list:
+        if not isinstance(value, list):
+            raise ValueError(f"{path} is {value!r}; it must be a list, as in {path}=[A,B].")
+        (of,) = typing.get_args(hint)
+        return [_convert(item, of, f"{path}[{i}]") for i, item in enumerate(value)]
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
+        return dict(value)
     if typing.get_origin(hint) is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed:

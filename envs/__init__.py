@@ -1,19 +1,28 @@
-"""Environments: DeepMind Lab's levels as batched vector environments.
+"""Environments: DeepMind Lab's levels, and any other with discrete actions, in batches.
 
 Importing this package registers `labsim/<level>-v0` with Gymnasium; engines are loaded on use.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import gymnasium
 
 from envs.actions import ACTION_NAMES, IMPALA_ACTIONS
-from envs.config import ALIASES, LEVELS, EnvConfig, canonical_level
+from envs.config import (
+    ALIASES,
+    FRAMES_PER_STEP,
+    LEVELS,
+    EnvConfig,
+    canonical_level,
+    frames_per_step,
+)
 
 if TYPE_CHECKING:
     from envs.labsim.vector_env import LabsimVectorEnv
+    from envs.pool import WorkerPool
 
-FRAMES_PER_STEP = 4  # an agent step repeats its action for this many environment frames
+WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
 
 def make_vec_env(
@@ -23,15 +32,18 @@ def make_vec_env(
     stagger: bool,
     num_threads: int = 1,
     keep_final_obs: bool = False,
-) -> "LabsimVectorEnv":
-    """Make `num_envs` copies of a level that are stepped together.
+) -> "LabsimVectorEnv | WorkerPool":
+    """Make `num_envs` copies of a level or environment that are stepped together.
 
     With `stagger`, the first episode of each environment is cut at a random length that its seed
-    decides, so that environments do not all reset at once. The worker threads share the batch;
-    results do not depend on their number. With `keep_final_obs`, step_into reports the last
-    observation of episodes that end. Raises ValueError for an unknown level or backend.
+    decides, so that environments do not all reset at once. The worker threads or processes share
+    the batch; results do not depend on their number. With `keep_final_obs`, step_into reports the
+    last observation of episodes that end, as it always does where environments are in processes.
+    Raises ValueError for an unknown level or backend, and for what a backend lacks.
     """
     config.validate()
+    if config.in_workers:
+        return _make_pool(config, num_envs, stagger, num_threads)
     from envs.labsim.vector_env import LabsimVectorEnv
 
     return LabsimVectorEnv(
@@ -40,6 +52,30 @@ def make_vec_env(
         stagger=stagger,
         num_threads=num_threads,
         keep_final_obs=keep_final_obs,
+    )
+
+
+def first_wait(config: EnvConfig) -> str:
+    """Say what a user waits for before the first step."""
+    if config.in_workers:
+        return f"starting {config.num_envs} environments in processes of their own"
+    return "compiling the engine takes about 30 s the first time"
+
+
+def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int) -> "WorkerPool":
+    """Make a pool that keeps one core for the network, and the others busy with either group."""
+    from envs.pool import WorkerPool
+    from envs.single import make_env
+
+    in_a_group = -(-num_envs // 2)
+    # Two Labs in one process crash.
+    per_worker = 1 if config.backend == "dmlab" else -(-in_a_group // max(1, num_threads - 1))
+    return WorkerPool(
+        partial(make_env, config),
+        num_envs,
+        envs_per_worker=per_worker,
+        stagger=stagger,
+        timeout_s=config.worker_timeout_s or WORKER_TIMEOUT_S,
     )
 
 
@@ -59,5 +95,7 @@ __all__ = [
     "LEVELS",
     "EnvConfig",
     "canonical_level",
+    "first_wait",
+    "frames_per_step",
     "make_vec_env",
 ]

@@ -1,8 +1,9 @@
 """What a user chooses about the environments."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Any
 
-BACKENDS = ("labsim",)
 LEVELS = (
     "room_watermaze",
     "explore_goal_locations_small",
@@ -12,22 +13,101 @@ LEVELS = (
 )
 ALIASES = {"rooms_watermaze": "room_watermaze"}  # DeepMind Lab's own spelling
 
+FRAMES_PER_STEP = 4  # on a level an agent step repeats its action for this many frames
+
+# The settings that not every backend has, and the backends that have them.
+OWN_SETTINGS = {
+    "labsim": (),
+    "dmlab": ("hud", "renderer", "mixer_seed", "level_cache", "lab_settings", "worker_timeout_s"),
+    "miniworld": ("worker_timeout_s",),
+    "gymnasium": ("id", "kwargs", "wrappers", "worker_timeout_s"),
+}
+CHOICES = {"hud": ("none", "full"), "renderer": ("software", "hardware")}
+
 
 @dataclass
-class EnvConfig:
-    """The level to learn, the engine that runs it, and how many copies run at once."""
+class WrapperConfig:
+    """What is done to a general environment's observations, in this order."""
 
-    level: str
-    backend: str = "labsim"
-    num_envs: int = 32
+    extra: list[str] | None = None  # wrapper classes put around it first, as module.Class
+    obs_key: str | None = None  # the entry to take where observations are a Dict
+    frame_skip: int = 1  # frames that repeat an action; of images the maximum of the last two
+    resize: list[int] | None = None  # [height, width] in pixels
+    greyscale: bool = False
+    frame_stack: int = 1  # observations side by side: an image's channels, a vector's numbers
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, if a field is out of range."""
-        canonical_level(self.level)
-        if self.backend not in BACKENDS:
-            raise ValueError(f"unknown backend '{self.backend}': allowed are {', '.join(BACKENDS)}")
+        for name in ("frame_skip", "frame_stack"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"env.wrappers.{name} is {getattr(self, name)}; it must be at least 1."
+                )
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+            raise ValueError(
+                f"env.wrappers.resize is {self.resize}; write [height,width] in pixels."
+            )
+
+
+@dataclass
+class EnvConfig:
+    """The level or environment to learn, what runs it, and how many copies run at once.
+
+    null stands for the backend's own default, and is all that other backends accept.
+    """
+
+    level: str = ""  # one of LEVELS; with backend=gymnasium it is made of `id`
+    backend: str = "labsim"
+    num_envs: int = 32
+    worker_timeout_s: float | None = None  # a worker process that takes longer is replaced; 120
+    # backend=gymnasium
+    id: str | None = None  # as gymnasium.make takes it; module:id imports what registers it
+    kwargs: dict[str, Any] | None = None  # for the environment's constructor
+    wrappers: WrapperConfig | None = None
+    # backend=dmlab
+    hud: str | None = None  # none (the default) | full: the paper's picture
+    renderer: str | None = None  # software (the default) | hardware
+    mixer_seed: int | None = None  # mixed into every seed: other mazes from the same seeds; 0
+    level_cache: str | None = None  # folder of compiled maps, for all workers and runs; none
+    lab_settings: dict[str, Any] | None = None  # level settings, passed through
+
+    @property
+    def in_workers(self) -> bool:
+        """Whether environments run in worker processes, not in the learner's own."""
+        return self.backend != "labsim"
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, if a field is out of range."""
+        if self.backend not in OWN_SETTINGS:
+            allowed = ", ".join(OWN_SETTINGS)
+            raise ValueError(f"unknown backend '{self.backend}': allowed are {allowed}")
         if self.num_envs < 1:
             raise ValueError(f"num_envs is {self.num_envs}, but at least 1 is needed")
+        if self.worker_timeout_s is not None and not self.worker_timeout_s > 0:
+            raise ValueError(f"worker_timeout_s is {self.worker_timeout_s}; it must be above 0")
+        for name in sorted({name for names in OWN_SETTINGS.values() for name in names}):
+            if getattr(self, name) and name not in OWN_SETTINGS[self.backend]:
+                having = " or ".join(b for b, names in OWN_SETTINGS.items() if name in names)
+                raise ValueError(f"env.{name} needs env.backend={having}")
+        for name, allowed_values in CHOICES.items():
+            if getattr(self, name) not in (None, *allowed_values):
+                raise ValueError(
+                    f"env.{name} is '{getattr(self, name)}': allowed are "
+                    f"{', '.join(allowed_values)}"
+                )
+        if self.wrappers is not None:
+            self.wrappers.validate()
+        if self.backend != "gymnasium":
+            canonical_level(self.level)
+        elif not self.id:
+            raise ValueError("env.id has no value; give env.id=CartPole-v1, say")
+
+    def canonical(self) -> "EnvConfig":
+        """The same with one spelling of the level's name, which also names the run's folder."""
+        if self.backend != "gymnasium":
+            return replace(self, level=canonical_level(self.level))
+        name = str(self.id).rsplit(":", 1)[-1]
+        return replace(self, level=re.sub(r"[^A-Za-z0-9._-]+", "_", name))
 
 
 def canonical_level(level: str) -> str:
@@ -36,3 +116,10 @@ def canonical_level(level: str) -> str:
     if name not in LEVELS:
         raise ValueError(f"unknown level '{level}': allowed are {', '.join((*LEVELS, *ALIASES))}")
     return name
+
+
+def frames_per_step(config: EnvConfig) -> int:
+    """Return how many environment frames an agent step is (the action repeat)."""
+    if config.backend != "gymnasium":
+        return FRAMES_PER_STEP
+    return 1 if config.wrappers is None else config.wrappers.frame_skip

@@ -13,6 +13,7 @@ class Result(NamedTuple):
     truncated: np.ndarray
     success_seconds: np.ndarray
     final_obs: np.ndarray | None = None
+    lost: np.ndarray | None = None
 
 
 class KnownAnswerEnv:

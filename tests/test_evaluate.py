@@ -14,7 +14,7 @@ from agents.config import NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
-from agents.rollout import Actor, Rollout
+from agents.rollout import Actor, Rollout, collect
 from agents.video import picture
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train
@@ -65,7 +65,7 @@ def test_evaluation_acts_as_training_does():
     actor = Actor(env, agent, host, host, **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
     actor.start(range(FIRST_SEED, FIRST_SEED + 3))
-    seen = actor.collect(torch.stack(race))
+    seen = collect([actor], torch.stack(race))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)
 

@@ -39,6 +39,7 @@ class StepResult(NamedTuple):
     # [B, 72, 96, 3] the last observation where an episode ended; None unless it was asked for.
     # The array is used again by the next step.
     final_obs: NDArray[np.uint8] | None
+    lost: None = None  # nothing can be lost in this process
 
 
 class LabsimVectorEnv(gymnasium.vector.VectorEnv):

@@ -8,6 +8,7 @@ from agents.config import NetworkConfig
 from agents.episodes import EpisodeTracker
 from agents.networks import Agent, CoreState
 from agents.rollout import Actor, Rollout, act
+from agents.rollout import collect as collect_rollout
 from tests.known_answer_envs import RandomEnds, Result
 
 T, B, HIDDEN = 11, 3, 13
@@ -29,7 +30,8 @@ def make_actor(bootstrap: bool = False, clip: bool = False, discount: float = 0.
 
 def collect(actor: Actor, seed: int = 1) -> None:
     generator = torch.Generator().manual_seed(seed)
-    actor.collect(torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator))
+    race = torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator)
+    collect_rollout([actor], race)
 
 
 def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:

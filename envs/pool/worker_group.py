@@ -1,0 +1,208 @@
+"""Some environments of a pool, stepped together while the network acts for the others."""
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.pool.memory import StepArrays
+from envs.pool.process import WorkerError, WorkerProcess
+from envs.pool.worker import Job
+
+MAX_FAILURES = 10  # of one worker in a row; then the cause will not go away by itself
+SEEDS = 2**30  # training and evaluation draw below and above this number; see `_next_seed`
+
+log = logging.getLogger(__name__)
+
+
+class PoolStep(NamedTuple):
+    """What one step gave, one entry per environment."""
+
+    reward: NDArray[np.float32]  # [B] as the environment pays it
+    terminated: NDArray[np.bool_]  # [B]
+    truncated: NDArray[np.bool_]  # [B]
+    success_seconds: NDArray[np.float32]  # [B] as the environment's info says, else NaN
+    final_obs: NDArray  # [B, ...] where an episode ended; used again by the next step
+    lost: NDArray[np.bool_]  # [B] nothing is known of this step: an episode begins without an end
+
+
+class Worker:
+    """A worker's place: a process that can be replaced, and how often it failed in a row."""
+
+    def __init__(self, job: Job, memory: int, lifeline: int) -> None:
+        self.job = job
+        self._descriptors = memory, lifeline
+        self.failures = 0
+        self.process = self.start()
+
+    @property
+    def environments(self) -> str:
+        """Which environments are here, for a message."""
+        first, last = self.job.start, self.job.stop - 1
+        return f"environment {first}" + ("" if first == last else f" to {last}")
+
+    def start(self) -> WorkerProcess:
+        """Start a process; the last one must have ended."""
+        self.process = WorkerProcess(self.job, *self._descriptors)
+        return self.process
+
+
+class WorkerGroup:
+    """The environments of `workers`; a BatchedEnv whose step comes in two parts.
+
+    `send` starts a step and returns, `receive` waits for it. A worker that dies, raises or takes
+    longer than `timeout_s` is replaced: its environments begin anew, and the step in which that
+    happened reports them as lost.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        arrays: StepArrays,
+        spaces: tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete],
+        timeout_s: float,
+    ) -> None:
+        self.workers = workers
+        first, last = workers[0].job.start, workers[-1].job.stop
+        self.num_envs = last - first
+        self.single_observation_space, self.single_action_space = spaces
+        self._first = first
+        self._arrays = StepArrays._make(array[first:last] for array in arrays)
+        self._timeout_s = timeout_s
+        self._seed = np.zeros(self.num_envs, np.int64)
+        self._begun = np.zeros(self.num_envs, np.int64)  # how often each began with a seed
+        # How often its worker was replaced, counted at each worker's first environment.
+        self._restarts = np.zeros(self.num_envs, np.int64)
+        self._begin_anew = False
+        self._lost = np.zeros(self.num_envs, np.bool_)
+
+    @property
+    def worker_restarts(self) -> int:
+        """How many workers were replaced since the run began."""
+        return int(self._restarts.sum())
+
+    def reset_into(self, seeds: Sequence[int], obs: NDArray) -> None:
+        """Begin an episode in every environment; write observations to obs [B, ...]."""
+        self.send_reset(seeds)
+        self.receive(obs)
+
+    def send_reset(self, seeds: Sequence[int]) -> None:
+        """Start to begin an episode in every environment, i with seeds[i]; then `receive`."""
+        self._seed[:] = seeds
+        self._begun[:] = 0
+        self._begin_anew = True
+        self._send_all()
+
+    def step_into(self, actions: NDArray[np.int64], obs: NDArray) -> PoolStep:
+        """Apply actions [B]; write the observations that follow to obs [B, ...]."""
+        self.send(actions)
+        return self.receive(obs)
+
+    def send(self, actions: NDArray[np.int64]) -> None:
+        """Start a step with actions [B] in all environments; call `receive` next."""
+        self._arrays.action[:] = actions
+        self._send_all()
+
+    def _send_all(self) -> None:
+        self._lost[:] = self._begin_anew
+        for worker in self.workers:
+            if self._begin_anew:
+                self._send_seeds(worker)
+            else:
+                worker.process.call("step")
+        self._begin_anew = False
+
+    def receive(self, obs: NDArray) -> PoolStep:
+        """Wait for what was sent; write the observations to obs [B, ...], a copy of B rows.
+
+        Raises WorkerError: a worker failed MAX_FAILURES times in a row.
+        """
+        for worker in self.workers:
+            try:
+                worker.process.result(self._timeout_s)
+                worker.failures = 0
+            except WorkerError as error:
+                self._replace(worker, error)
+                self._lost[self._columns(worker)] = True
+        arrays, lost = self._arrays, self._lost.copy()
+        obs[...] = arrays.obs
+        return PoolStep(
+            reward=np.where(lost, np.float32(0), arrays.reward),
+            terminated=arrays.terminated & ~lost,
+            truncated=arrays.truncated & ~lost,
+            success_seconds=np.where(lost, np.float32(np.nan), arrays.success_seconds),
+            final_obs=arrays.final_obs,
+            lost=lost,
+        )
+
+    def _columns(self, worker: Worker) -> slice:
+        """Where the worker's environments are in this group."""
+        return slice(worker.job.start - self._first, worker.job.stop - self._first)
+
+    def _send_seeds(self, worker: Worker) -> None:
+        """Let the worker begin an episode in each environment."""
+        columns = self._columns(worker)
+        pairs = zip(self._seed[columns].tolist(), self._begun[columns].tolist(), strict=True)
+        worker.process.call("reset", [_next_seed(seed, begun) for seed, begun in pairs])
+        self._begun[columns] += 1
+
+    def _replace(self, worker: Worker, error: WorkerError) -> None:
+        """Put a new process in a failed one's place, with new episodes; try several times."""
+        while True:
+            worker.process.kill()
+            worker.failures += 1
+            if worker.failures == MAX_FAILURES:
+                raise WorkerError(
+                    f"{worker.environments} failed {MAX_FAILURES} times in a row, the last time: "
+                    f"{error}"
+                ) from error
+            log.warning("%s begins anew: %s", worker.environments, error)
+            self._restarts[self._columns(worker).start] += 1
+            try:
+                worker.start().result(self._timeout_s)
+                self._send_seeds(worker)
+                worker.process.result(self._timeout_s)
+                return
+            except WorkerError as another:
+                error = another
+
+    def get_state(self) -> dict[str, NDArray]:
+        """Return seeds and counts: running episodes cannot be saved."""
+        return {
+            "seed": self._seed.copy(),
+            "begun": self._begun.copy(),
+            "worker_restarts": self._restarts.copy(),
+        }
+
+    def set_state(self, state: dict[str, NDArray]) -> None:
+        """Begin anew, with seeds of which `state` knows that they are new.
+
+        The next step takes no action: it begins the episodes, and reports all as lost.
+        """
+        self._seed[:] = state["seed"]
+        self._begun[:] = state["begun"]
+        self._restarts[:] = state["worker_restarts"]
+        self._begin_anew = True
+        last = self._first + self.num_envs - 1
+        log.warning(
+            "environments %d to %d begin new episodes: running ones cannot be restored",
+            self._first,
+            last,
+        )
+
+    def close(self) -> None:
+        """Nothing: the pool ends the processes."""
+
+
+def _next_seed(seed: int, begun: int) -> int:
+    """Return the seed of an environment that has begun so many times: at first its own.
+
+    Later ones stay below or above SEEDS, where the first one is.
+    """
+    if begun == 0:
+        return seed
+    drawn = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+    return seed - seed % SEEDS + drawn % SEEDS

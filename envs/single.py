@@ -1,0 +1,119 @@
+"""One environment of a backend that runs in worker processes; workers call `make_env`."""
+
+import importlib
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import (
+    FlattenObservation,
+    FrameStackObservation,
+    GrayscaleObservation,
+    MaxAndSkipObservation,
+    RepeatAction,
+    ReshapeObservation,
+    ResizeObservation,
+    TransformObservation,
+)
+
+from envs.config import EnvConfig, WrapperConfig
+
+# What Gymnasium and wrappers raise where an environment or a wrapper does not fit.
+MISFITS = (gymnasium.error.Error, ImportError, AttributeError, AssertionError, KeyError, TypeError)
+
+
+def make_env(config: EnvConfig) -> gymnasium.Env:
+    """Make one environment. Raises ValueError: what is missing or does not fit, in a sentence."""
+    if config.backend == "dmlab":
+        from envs.dmlab.env import DMLabEnv
+
+        return DMLabEnv(
+            level=config.level,
+            hud=config.hud or "none",
+            renderer=config.renderer or "software",
+            mixer_seed=config.mixer_seed or 0,
+            level_cache=config.level_cache,
+            settings=config.lab_settings or {},
+        )
+    if config.backend == "miniworld":
+        from envs.miniworld.env import MiniworldEnv
+
+        return MiniworldEnv(level=config.level)
+    assert config.id is not None
+    try:
+        env = gymnasium.make(config.id, disable_env_checker=True, **(config.kwargs or {}))
+        return wrap(env, config.wrappers or WrapperConfig())
+    except MISFITS as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"env.id={config.id} cannot be made as configured: {why}") from error
+
+
+def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
+    """Put wrappers around `env` until it gives images u8 [H, W, C] or vectors [D].
+
+    Raises ValueError: it gives something else. One of MISFITS: a wrapper does not fit.
+    """
+    for path in config.extra or []:
+        module, _, name = path.rpartition(".")
+        env = getattr(importlib.import_module(module), name)(env)
+    if config.obs_key is not None:
+        env = _pick(env, config.obs_key)
+    if config.frame_skip > 1:
+        repeat = MaxAndSkipObservation if _is_image(env) else RepeatAction
+        env = repeat(env, config.frame_skip)
+    if config.resize is not None:
+        height, width = config.resize
+        env = ResizeObservation(env, (height, width))
+    if config.greyscale:
+        env = GrayscaleObservation(env, keep_dim=True)
+    env = _as_array(env)
+    return _stack(env, config.frame_stack) if config.frame_stack > 1 else env
+
+
+def _is_image(env: gymnasium.Env) -> bool:
+    shape = env.observation_space.shape
+    return shape is not None and len(shape) in (2, 3)
+
+
+def _pick(env: gymnasium.Env, key: str) -> gymnasium.Env:
+    """Take one entry of observations that are a Dict."""
+    space = env.observation_space
+    entries = list(space) if isinstance(space, gymnasium.spaces.Dict) else []
+    if not isinstance(space, gymnasium.spaces.Dict) or key not in entries:
+        raise ValueError(
+            f"env.wrappers.obs_key is '{key}', but observations have the entries {entries}."
+        )
+    return TransformObservation(env, lambda obs: obs[key], space[key])
+
+
+def _as_array(env: gymnasium.Env) -> gymnasium.Env:
+    """Make images [H, W, C] of [H, W], and vectors of numbers. Raises ValueError."""
+    space = env.observation_space
+    if isinstance(space, gymnasium.spaces.Dict):
+        raise ValueError(
+            f"observations are a Dict; choose an entry with env.wrappers.obs_key={'|'.join(space)}."
+        )
+    if not isinstance(space, gymnasium.spaces.Box):
+        return FlattenObservation(env)  # a choice of n as n numbers, 0 or 1
+    if len(space.shape) == 1:
+        return env
+    if len(space.shape) == 2:
+        env = ReshapeObservation(env, (*space.shape, 1))
+    if not _is_image(env) or space.dtype != np.uint8:
+        raise ValueError(
+            f"observations of shape {space.shape} and {space.dtype} are neither images "
+            "[height, width, channels] of uint8 nor vectors."
+        )
+    return env
+
+
+def _stack(env: gymnasium.Env, count: int) -> gymnasium.Env:
+    """Put the last `count` observations side by side along their last axis, the newest last."""
+    env = FrameStackObservation(env, count)
+    old: Any = env.observation_space
+
+    def side_by_side(obs: np.ndarray) -> np.ndarray:
+        return np.concatenate(list(obs), axis=-1)
+
+    space = gymnasium.spaces.Box(side_by_side(old.low), side_by_side(old.high), dtype=old.dtype)
+    return TransformObservation(env, side_by_side, space)
