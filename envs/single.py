@@ -19,7 +19,15 @@ from gymnasium.wrappers import (
 from envs.config import EnvConfig, WrapperConfig
 
 # What Gymnasium and wrappers raise where an environment or a wrapper does not fit.
-MISFITS = (gymnasium.error.Error, ImportError, AttributeError, AssertionError, KeyError, TypeError)
+MISFITS = (
+    gymnasium.error.Error,
+    ImportError,
+    AttributeError,
+    AssertionError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 def make_env(config: EnvConfig) -> gymnasium.Env:

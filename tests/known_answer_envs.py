@@ -121,3 +121,36 @@ class RandomEnds(KnownAnswerEnv):
         reward = (6 * self.uniform() - 3 + actions).astype(np.float32)
         success = np.where(draw > 0.7, draw, np.nan).astype(np.float32)
         return Result(reward, draw < 0.1, (draw > 0.1) & (draw < 0.25), success, final_obs)
+
+
+class Group(RandomEnds):
+    """RandomEnds whose step comes in two parts; `lose` {step: environments} go down in it."""
+
+    lose: dict[int, Sequence[int]] = {}  # noqa: RUF012 - replaced, not changed
+    steps = 0
+
+    def send(self, actions: np.ndarray) -> None:
+        self.sent = actions.copy()
+
+    def receive(self, obs: np.ndarray) -> Result:
+        result = self.step_into(self.sent, obs)
+        lost = np.zeros(self.num_envs, bool)
+        lost[list(self.lose.get(self.steps, []))] = True
+        self.steps += 1
+        return result._replace(
+            reward=np.where(lost, np.float32(0), result.reward),
+            terminated=result.terminated & ~lost,
+            truncated=result.truncated & ~lost,
+            success_seconds=np.where(lost, np.float32(np.nan), result.success_seconds),
+            lost=lost,
+        )
+
+
+class Grouped(RandomEnds):
+    """RandomEnds in two groups: the first two environments, and the others."""
+
+    worker_restarts = 3
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.groups = [Group(2), Group(num_envs - 2)]

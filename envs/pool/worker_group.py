@@ -13,6 +13,7 @@ from envs.pool.process import WorkerError, WorkerProcess
 from envs.pool.worker import Job
 
 MAX_FAILURES = 10  # of one worker in a row; then the cause will not go away by itself
+START_TIMEOUT_S = 120.0  # for a process to import what it needs and to make its environments
 SEEDS = 2**30  # training and evaluation draw below and above this number; see `_next_seed`
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class WorkerGroup:
             log.warning("%s begins anew: %s", worker.environments, error)
             self._restarts[self._columns(worker).start] += 1
             try:
-                worker.start().result(self._timeout_s)
+                worker.start().result(START_TIMEOUT_S)
                 self._send_seeds(worker)
                 worker.process.result(self._timeout_s)
                 return

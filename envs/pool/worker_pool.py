@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from envs.pool.memory import StepArrays, anonymous_file, reserve
 from envs.pool.process import WorkerError
 from envs.pool.worker import Job
-from envs.pool.worker_group import PoolStep, Worker, WorkerGroup
+from envs.pool.worker_group import START_TIMEOUT_S, PoolStep, Worker, WorkerGroup
 
 PATIENCE_S = 2.0  # for environments to close
 
@@ -33,7 +33,7 @@ class WorkerPool:
         stagger: cut the first episode of each environment, and the first after a restart, at a
             length drawn from its seed, up to the longest that the environment knows of
             (`episode_steps` of the environment, or `spec.max_episode_steps`).
-        timeout_s: a worker that takes longer to start, to reset or to step is replaced.
+        timeout_s: a worker that takes longer to reset or to step is replaced.
 
     Raises ValueError: an environment cannot be made, or has other spaces.
     """
@@ -63,7 +63,7 @@ class WorkerPool:
             per_group.append([Worker(job, memory, lifeline) for job in jobs])
             workers += per_group[-1]
         try:
-            spaces, *others = [worker.process.result(timeout_s) for worker in workers]
+            spaces, *others = [worker.process.result(START_TIMEOUT_S) for worker in workers]
         except WorkerError as error:
             self.close()
             raise ValueError(str(error)) from None

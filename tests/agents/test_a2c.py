@@ -141,3 +141,52 @@ def test_returns_equal_those_of_stable_baselines3():
     buffer.compute_returns_and_advantage(r["value"][T], ended[-1].numpy())
     ours = lambda_returns(r["reward"], torch.where(ended, 0.0, gamma), r["value"], lam)
     np.testing.assert_allclose(ours, buffer.returns, rtol=1e-5, atol=1e-5)
+
+
+WEIGHTS = {"gae_lambda": 0.9, "value_cost": 0.5, "entropy_cost": 0.01}
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_lost_rows_are_left_out_and_bootstrapped_before(normalize):
+    """The truth: the two pieces as rollouts of their own, the first ending where it was lost."""
+    r = random_rollout(7, T=11, B=1)
+    lost = 4
+    valid = torch.ones(11, 1, dtype=torch.bool)
+    valid[lost] = False
+
+    def piece(rows: slice, last: int):
+        part = {name: x[rows] for name, x in r.items()}
+        for name in ("logits", "value"):
+            part[name] = r[name][rows.start : last + 1]
+        return part
+
+    before, after = piece(slice(0, lost), lost), piece(slice(lost + 1, 11), 11)
+    for extreme in (0.0, 1e9):  # whatever stands in the lost row
+        r["reward"][lost], r["discount"][lost] = extreme, extreme
+        returns = lambda_returns(r["reward"], r["discount"], r["value"], 0.9, valid)
+        for rows, part in ((slice(0, lost), before), (slice(lost + 1, 11), after)):
+            expected = lambda_returns(part["reward"], part["discount"], part["value"], 0.9)
+            torch.testing.assert_close(returns[rows], expected)
+        logits, value = (r[name].clone().requires_grad_() for name in ("logits", "value"))
+        rest = (r["action"], r["reward"], r["discount"])
+        loss = a2c_loss(
+            logits, value, *rest, **WEIGHTS, normalize_advantages=normalize, valid=valid
+        )
+        gradients = torch.autograd.grad(loss.total, (logits, value))
+        assert all(not g[lost].any() for g in gradients)
+        assert all(g[:lost].any() for g in gradients)
+        assert all(x.isfinite() for x in loss)
+        if not normalize:
+            parts = [a2c_loss(**p, **WEIGHTS, normalize_advantages=False) for p in (before, after)]
+            torch.testing.assert_close(loss.total, sum(p.total for p in parts))
+            mean = (4 * parts[0].entropy + 6 * parts[1].entropy) / 10
+            torch.testing.assert_close(loss.entropy, mean)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_rows_that_are_all_valid_change_nothing(normalize):
+    r = random_rollout(3)
+    settings = {**WEIGHTS, "normalize_advantages": normalize}
+    plain = a2c_loss(**r, **settings)
+    for x, y in zip(plain, a2c_loss(**r, **settings, valid=torch.ones(T, B) > 0), strict=True):
+        torch.testing.assert_close(x, y)

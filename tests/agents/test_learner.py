@@ -16,7 +16,15 @@ from agents.config import AgentConfig, NetworkConfig
 from agents.devices import prepare_cpu
 from agents.learner import NORM_INTERVAL, Learner
 from agents.networks import CoreState
-from tests.known_answer_envs import CueMemory, Endless, KnownAnswerEnv, RandomEnds, Result
+from tests.known_answer_envs import (
+    CueMemory,
+    Endless,
+    Group,
+    Grouped,
+    KnownAnswerEnv,
+    RandomEnds,
+    Result,
+)
 
 CPU = torch.device("cpu")
 
@@ -203,6 +211,59 @@ def test_the_number_of_threads_changes_rounding_only(encoder):
     for p, q in zip(parameters(one), parameters(three), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
     three.close()
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_groups_that_take_turns_change_rounding_only(bootstrap, tmp_path):
+    one, two = (
+        make_learner(env, num_envs=5, aux=True, bootstrap_on_timeout=bootstrap)
+        for env in (RandomEnds, Grouped)
+    )
+    for _ in range(4):
+        assert sorted(map(str, one.collect())) == sorted(map(str, two.collect()))
+        for name in ("action", "is_first", "reward", "valid"):
+            x, y = (getattr(learner._batch, name) for learner in (one, two))
+            torch.testing.assert_close(x, y)
+        one.update(), two.update()
+    for p, q in zip(parameters(one), parameters(two), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+    assert two.metrics()["env/worker_restarts"] == 3.0
+    assert "env/worker_restarts" not in one.metrics()
+
+    resumed = make_learner(Grouped, num_envs=5, aux=True, seed=2, bootstrap_on_timeout=bootstrap)
+    torch.save(two.state_dict(), tmp_path / "state.pt")
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for learner in (two, resumed):
+        learner.collect()
+        learner.update()
+    for p, q in zip(parameters(two), parameters(resumed), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_lost_steps_teach_nothing(monkeypatch):
+    """What the lost row holds reaches no parameter; a rollout without a valid row changes none."""
+    results = []
+    for junk in (0.0, 1e6):
+        monkeypatch.setattr(Group, "lose", {2: [1], 3: [0, 1]})
+        learner = make_learner(Grouped, num_envs=5, aux=True, clip_rewards=False)
+        learner.collect()
+        batch = learner._batch
+        assert batch.valid.logical_not().nonzero().tolist() == [
+            [2, 1], [2, 3], [3, 0], [3, 1], [3, 2], [3, 3]
+        ]  # fmt: skip
+        batch.reward[~batch.valid] = junk
+        batch.discount[~batch.valid] = junk
+        learner.update()
+        results.append(parameters(learner))
+    for p, q in zip(*results, strict=True):
+        assert torch.equal(p, q)
+    monkeypatch.setattr(Group, "lose", dict.fromkeys(range(100), (0, 1)))
+    learner = make_learner(Grouped, num_envs=4, aux=True)
+    before = parameters(learner)
+    learner.collect()
+    learner.update()
+    for p, q in zip(before, parameters(learner), strict=True):
+        assert torch.equal(p, q)
 
 
 class Fragile(RandomEnds):

@@ -9,13 +9,18 @@ from agents.episodes import EpisodeTracker
 from agents.networks import Agent, CoreState
 from agents.rollout import Actor, Rollout, act
 from agents.rollout import collect as collect_rollout
-from tests.known_answer_envs import RandomEnds, Result
+from tests.known_answer_envs import Group, RandomEnds, Result
 
 T, B, HIDDEN = 11, 3, 13
 
 
-def make_actor(bootstrap: bool = False, clip: bool = False, discount: float = 0.9) -> Actor:
-    env = RandomEnds(B)
+def make_actor(
+    bootstrap: bool = False,
+    clip: bool = False,
+    discount: float = 0.9,
+    env: RandomEnds | None = None,
+) -> Actor:
+    env = env or RandomEnds(B)
     torch.manual_seed(0)
     agent = Agent(env.single_observation_space, env.num_actions, NetworkConfig("mlp", HIDDEN))
     space = env.single_observation_space
@@ -69,6 +74,30 @@ def test_rows_hold_what_happened(clip):
             np.testing.assert_array_equal(r.last_action[t + 1], np.where(ended, -1, actions))
             np.testing.assert_array_equal(r.last_reward[t + 1], np.where(ended, 0, clipped))
         np.testing.assert_array_equal(r.is_first[T], ended)
+
+
+def test_lost_steps_are_marked_and_open_an_episode():
+    env = Group(B)
+    env.lose = {3: [1], 7: [0, 2]}
+    actor = make_actor(bootstrap=True, env=env)
+    ended = collect_rollout([actor], torch.ones(T, B, actor.agent.num_actions))
+    r = actor.host
+    lost = torch.zeros(T, B, dtype=torch.bool)
+    lost[3, 1] = lost[7, 0] = lost[7, 2] = True
+    assert torch.equal(r.valid, ~lost)
+    assert r.is_first[1:][lost].all()
+    assert (r.last_action[1:][lost] == -1).all()
+    assert not r.last_reward[1:][lost].any()
+    starts = [np.flatnonzero(r.is_first[:, i]).tolist() for i in range(B)]
+    # Neither the staggered first episode is reported, nor a lost one, nor the one after it.
+    expected = 0
+    for i, rows in enumerate(starts):
+        ends = rows[1:]
+        gone = np.flatnonzero(lost[:, i]).tolist()
+        first_after = [min((e for e in ends if e > g + 1), default=None) for g in gone]
+        skipped = {*ends[:1], *(g + 1 for g in gone), *first_after}
+        expected += len([e for e in ends if e not in skipped])
+    assert len(ended) == expected > 0
 
 
 def test_acting_memory_equals_learning_memory():

@@ -252,3 +252,15 @@ def test_nothing_depends_on_the_data_so_that_a_gpu_need_not_wait(
     assert all(value.is_meta for value in metrics.values())
     with pytest.raises((RuntimeError, NotImplementedError)):
         loss.item()
+
+
+@pytest.mark.parametrize(("name", "predictor"), VARIANTS)
+def test_what_a_lost_step_did_does_not_matter(name: str, predictor: str) -> None:
+    """After a crash the next row is is_first: no pair reaches over the step between."""
+    case = Case(name, predictor=predictor)
+    case.is_first[6, 1] = True
+    before = case.run()
+    case.action[5, 1] = 1 - case.action[5, 1]
+    assert_same(before, case.run())
+    case.action[4, 1] = 1 - case.action[4, 1]
+    assert torch.equal(before[0], case.run()[0]) == (name == "cpc")

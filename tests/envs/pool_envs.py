@@ -1,0 +1,116 @@
+"""Small single environments for the worker pool; workers import this module."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+
+class Walk(gymnasium.Env):
+    """Random pictures, rewards and ends from the environment's own generator; an action counts."""
+
+    episode_steps = 23
+
+    def __init__(self) -> None:
+        self.observation_space = gymnasium.spaces.Box(0, 255, (5, 7, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(3, start=2)
+
+    def _look(self) -> np.ndarray:
+        return self.np_random.integers(0, 256, (5, 7, 3), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._look(), {}
+
+    def step(self, action):
+        assert action in self.action_space
+        draw = self.np_random.random()
+        info = {"success_seconds": draw} if draw > 0.8 else {}
+        return self._look(), 10 * draw + int(action), draw < 0.1, 0.1 < draw < 0.2, info
+
+
+class Clock(Walk):
+    """Shows how many steps its episode has; never ends by itself. Action 0 kills the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gymnasium.spaces.Box(-1, 1e6, (2,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.array([0, self.np_random.random()], np.float32), {}
+
+    def step(self, action):
+        if action == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.steps += 1
+        return np.array([self.steps, 0], np.float32), 1.0, False, False, {}
+
+
+class Failing(Walk):
+    """Cannot be stepped."""
+
+    def step(self, action):
+        raise KeyError("the map\nis gone")
+
+
+class Unmade(Walk):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise ValueError("install the module that nobody has")
+
+
+class Continuous(Walk):
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = gymnasium.spaces.Box(-1, 1, (2,))
+
+
+class LeavesNote(Walk):
+    """Writes a file when it is closed; `folder` is where."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def close(self) -> None:
+        (Path(self.folder) / str(os.getpid())).touch()
+
+
+def wait_until(true, seconds: float = 30.0) -> bool:
+    """Whether `true()` holds before the time is over."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and is not just waiting to be forgotten by its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Brittle(Walk):
+    """Works for a while, and then in no process any more: a file remembers."""
+
+    def step(self, action):
+        broken = Path("broken")
+        self.steps = getattr(self, "steps", 0) + 1
+        if broken.exists() or self.steps > 20:
+            broken.touch()
+            raise RuntimeError("out of glass")
+        return super().step(action)
+
+
+gymnasium.register("Brittle-v0", entry_point=Brittle)
