@@ -16,7 +16,7 @@ def deepmind_lab(monkeypatch):
     import deepmind_lab
 
     yield deepmind_lab
-    monkeypatch.delitem(sys.modules, "deepmind_lab")
+    del sys.modules["deepmind_lab"]  # not by monkeypatch, which would put it back
 
 
 @pytest.fixture
