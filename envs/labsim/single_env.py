@@ -21,8 +21,13 @@ class LabsimEnv(gymnasium.Env):
         "render_fps": STEPS_PER_SECOND,
     }
 
-    def __init__(self, level: str, render_mode: str | None = None) -> None:
-        self._batch = LabsimVectorEnv(level, 1, render_mode=render_mode)
+    def __init__(
+        self,
+        level: str,
+        render_mode: str | None = None,
+        batch_type: type[LabsimVectorEnv] = LabsimVectorEnv,
+    ) -> None:
+        self._batch = batch_type(level, 1, render_mode=render_mode)
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
         self.render_mode = render_mode

@@ -1,0 +1,86 @@
+"""One labsim level drawn by Farama's MiniWorld, behind Gymnasium's interface."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.config import canonical_level
+from envs.labsim.single_env import LabsimEnv
+from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv, StepResult
+from envs.labsim.world import place_cameras
+from envs.miniworld.headless import load_opengl
+
+if TYPE_CHECKING:
+    from envs.miniworld.world import World
+
+
+class MiniworldBatch(LabsimVectorEnv):
+    """A `LabsimVectorEnv` of one environment whose pictures are MiniWorld's.
+
+    Physics, rules, seeds, options and poses are labsim's own. Raises ValueError as that does, for
+    more than one environment, and if MiniWorld or OpenGL is missing.
+    """
+
+    def __init__(self, level: str, num_envs: int = 1, *, render_mode: str | None = None) -> None:
+        if num_envs != 1:
+            raise ValueError(f"num_envs is {num_envs}: MiniWorld runs one environment a process")
+        super().__init__(level, 1, render_mode=render_mode)
+        load_opengl()
+        self._name = canonical_level(level)
+        self._world: World | None = None  # built when there is something to see
+        self.success_seconds = np.nan  # of the latest step
+
+    def step_into(self, actions: NDArray[np.int64], obs: NDArray[np.uint8]) -> StepResult:
+        """Take one agent step; see `LabsimVectorEnv.step_into`."""
+        result = super().step_into(actions, obs)
+        self.success_seconds = float(result.success_seconds[0])
+        return result
+
+    def depths(self) -> NDArray[np.float32]:
+        """How far away what the player sees is along the view: f32 [72, 96], units.
+
+        Where there is nothing but sky, MiniWorld says 100 m, which are 5000 units.
+        """
+        return self._drawn_world().depths(self._camera[0])
+
+    def camera(self) -> NDArray[np.float64]:
+        """The eye's x, y, z and yaw in degrees, as of the latest picture: [4]."""
+        return self._camera[0].copy()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Give the OpenGL context back."""
+        super().close_extras(**kwargs)
+        if self._world is not None:
+            self._world.close()
+
+    def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
+        place_cameras(self.level.players, self._camera, self._engine_ms, start, stop)
+        obs[0] = self._drawn_world().draw(self._camera[0], int(self._engine_ms[0]))
+
+    def _drawn_world(self) -> "World":
+        if self._world is None:
+            from envs.miniworld.world import World  # needs OpenGL as soon as it is imported
+
+            self._world = World(self._name, self.level.scene, HEIGHT, WIDTH)
+        return self._world
+
+
+class MiniworldEnv(LabsimEnv):
+    """A level of labsim that MiniWorld draws: equal seeds and actions give labsim's episodes.
+
+    The info of a step in which a trial succeeded also holds "success_seconds": nominal seconds from
+    (re)spawn to success.
+    """
+
+    _batch: MiniworldBatch
+
+    def __init__(self, level: str, render_mode: str | None = None) -> None:
+        super().__init__(level, render_mode, MiniworldBatch)
+
+    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Take one agent step of four frames; raise ValueError if the episode has ended."""
+        obs, reward, terminated, truncated, info = super().step(action)
+        if not np.isnan(self._batch.success_seconds):
+            info["success_seconds"] = self._batch.success_seconds
+        return obs, reward, terminated, truncated, info
