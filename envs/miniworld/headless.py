@@ -28,7 +28,10 @@ def load_opengl() -> None:
         pyglet.options["headless"] = os.environ.get("PYOPENGL_PLATFORM") == "egl"
         pyglet.options["debug_gl"] = False  # a check after each of thousands of calls an image
         import miniworld.miniworld  # noqa: F401
+        import pyglet.font
         import pyglet.window  # makes the first context
+
+        pyglet.font.load()  # MiniWorld gets ready to write, though it writes in windows only
     except Exception as error:  # pyglet raises whatever the missing library makes it raise
         raise ValueError(
             f"MiniWorld finds no OpenGL to draw with ({type(error).__name__}: {error}): on Debian "

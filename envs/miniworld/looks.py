@@ -53,11 +53,12 @@ def surfaces(level: str, scene: Scene) -> dict[int, Surface]:
         "seekavoid_arena_01": _seekavoid,
         "rooms_keys_doors_puzzle": _keys_doors,
     }
-    names = own.get(level, _maze)()
     found = {k: Surface(FLAT, mean_rgb(scene, k)) for k in range(len(scene.mips))}
-    for texture, surface in names.items():
-        is_mean = isinstance(surface, str)
-        found[texture] = Surface(surface, mean_rgb(scene, texture)) if is_mean else surface
+    for texture, look in own.get(level, _maze)().items():
+        if isinstance(look, str):
+            found[texture] = Surface(look, mean_rgb(scene, texture))
+        else:
+            found[texture] = look
     return found
 
 

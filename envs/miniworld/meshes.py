@@ -66,9 +66,13 @@ def _mesh(name: str) -> list[Triangles]:
     mesh = ObjMesh.get(name)
     pieces = []
     for vertices, picture in zip(mesh.vlists, mesh.textures, strict=True):
-        arrays = (vertices.vertices, vertices.normals, vertices.tex_coords, vertices.colors)
-        shaped = [np.array(a[:]).reshape(-1, 3, 2 if a is arrays[2] else 3) for a in arrays]
-        piece = Triangles(*shaped, picture=picture.id if picture else None)
+        piece = Triangles(
+            np.array(vertices.vertices[:]).reshape(-1, 3, 3),
+            np.array(vertices.normals[:]).reshape(-1, 3, 3),
+            np.array(vertices.tex_coords[:]).reshape(-1, 3, 2),
+            np.array(vertices.colors[:]).reshape(-1, 3, 3),
+            picture.id if picture else None,
+        )
         pieces.append(_coarser(piece) if len(piece.corners) > MAX_TRIANGLES else piece)
     return pieces
 
@@ -84,7 +88,13 @@ def _coarser(piece: Triangles) -> Triangles:
     _, once = np.unique(lattice[kept].reshape(-1, 9), axis=0, return_index=True)
     chosen = np.flatnonzero(kept)[np.sort(once)]
     corners = low + lattice / COARSE_STEPS * size
-    return Triangles(corners[chosen], *(a[chosen] for a in piece[1:4]), picture=piece.picture)
+    return Triangles(
+        corners[chosen],
+        piece.normals[chosen],
+        piece.places[chosen],
+        piece.colours[chosen],
+        piece.picture,
+    )
 
 
 @cache

@@ -19,8 +19,7 @@ from envs.miniworld.stock import TintedTexture
 
 UNITS_PER_METRE = 50.0
 
-# Sides of a cell counter-clockwise from the east: the way along the side with the cell on the left.
-ALONG = np.array([(0.0, 1.0), (-1.0, 0.0), (0.0, -1.0), (1.0, 0.0)])
+# Sides of a cell counter-clockwise from the east.
 OUTWARD = np.array([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)])
 
 TextureOf = Callable[[int], TintedTexture]  # by labsim's texture id
@@ -85,30 +84,25 @@ def make_rooms(scene: Scene, texture_of: TextureOf) -> list[LevelRoom]:
 def cell_outline(
     solid: NDArray[np.bool_], row: int, column: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Outline of an open cell's room, [n, 2] x and y in cells, and which sides are walls, [n].
+    """Outline of an open cell's room, [4, 2] x and y in cells, and which sides are walls, [4].
 
-    As in labsim, walls stand a little inside the cell from which they are seen. Where a solid cell
-    touches this one at a corner only, the ends of its two walls are joined across that corner.
+    As in labsim, walls stand a little inside the cell from which they are seen, and reach as much
+    beyond the cell where they end at a corner, to meet the wall around it.
     """
     thickness = WALL_THICKNESS / CELL
     padded = np.pad(solid, 1)  # there is nothing outside the grid
     r, c = row + 1, column + 1
     closed = padded[[r, r + 1, r, r - 1], [c + 1, c, c - 1, c]]  # east, north, west, south
+    # The cells beyond the corners in which the sides of the same order begin.
     diagonal = padded[[r - 1, r + 1, r + 1, r - 1], [c + 1, c + 1, c - 1, c - 1]]
-    middle = np.array([column + 0.5, row + 0.5])
-    points, is_wall = [], []
-    for side in range(4):  # the corner where side `before` ends and `side` begins
-        before = side - 1
-        corner = middle + 0.5 * (OUTWARD[before] + OUTWARD[side])
-        if diagonal[side] and not closed[before] and not closed[side]:
-            points += [corner - thickness * ALONG[before], corner + thickness * ALONG[side]]
-            is_wall += [True, False]
-            continue
-        inward = closed[before] * OUTWARD[before] + closed[side] * OUTWARD[side]
-        points.append(corner - thickness * inward)
-        is_wall.append(bool(closed[side]))
+    points = np.array([column + 0.5, row + 0.5]) + np.zeros((4, 2))
+    for side in range(4):
+        for one, other in ((side - 1, side), (side, side - 1)):  # the sides at this corner
+            ends_here = closed[other] and not diagonal[side]
+            shift = -thickness if closed[one] else thickness if ends_here else 0.0
+            points[side] += (0.5 + shift) * OUTWARD[one]
     # Rounded, so that rooms that meet at a point agree about it to the last bit: no cracks.
-    return np.round(points, 9), np.array(is_wall)
+    return np.round(points, 9), closed
 
 
 def surroundings(scene: Scene) -> NDArray[np.float64]:
