@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 ENCODERS = ("auto", "shallow", "deep", "mlp")
+PRECISIONS = ("auto", "float32", "bfloat16")
 SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
 
 
@@ -16,12 +17,17 @@ class NetworkConfig:
 
     encoder: str = "shallow"
     hidden_size: int = 256  # of the embedding and of the LSTM (IMPALA, figure 3)
+    precision: str = "auto"  # of the layers' products; auto: bfloat16 on a GPU, else float32
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
         if self.encoder not in ENCODERS:
             raise ValueError(
                 f"agent.network.encoder is {self.encoder!r}; allowed: {', '.join(ENCODERS)}."
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"agent.network.precision is {self.precision!r}; allowed: {', '.join(PRECISIONS)}."
             )
         if self.hidden_size < 1:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn.grad import conv2d_weight
 
 from agents.config import NetworkConfig
 
@@ -39,9 +39,12 @@ class AgentOutput(NamedTuple):
     context: Tensor  # [T, B, H] c_t, the core's output
 
 
-def _image_to_float(images: Tensor) -> Tensor:
-    """[N, H, W, C] uint8 -> [N, C, H, W] float32 in 0..255, channels last in memory."""
-    return images.permute(0, 3, 1, 2).float()
+def _image_to_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """[N, H, W, C] uint8 -> [N, C, H, W] in 0..255, channels last in memory.
+
+    bfloat16 holds whole numbers up to 256 exactly.
+    """
+    return images.permute(0, 3, 1, 2).to(dtype)
 
 
 class Encoder(nn.Module):
@@ -55,7 +58,7 @@ class Encoder(nn.Module):
     kept_shapes: tuple[tuple[int, ...], ...] = ()
 
     def encode_and_keep(self, obs: Tensor, kept: Sequence[Tensor]) -> Tensor:
-        """Encode [N, ...] to [N, E]; `kept`, float32 [N, *shape] each, receives the rest."""
+        """Encode [N, ...] to [N, E]; `kept`, each [N, *shape], receives the rest."""
         return self(obs)
 
     def add_gradients(
@@ -104,7 +107,10 @@ class ShallowEncoder(Encoder):
 
     def _first(self, images: Tensor) -> Tensor:
         # Pixels are scaled to 0..1 through the small kernel, not through the large image.
-        return F.conv2d(_image_to_float(images), self.conv1.weight / 255, self.conv1.bias, stride=4)
+        kind = images.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        x = _image_to_float(images, dtype)
+        return F.conv2d(x, self.conv1.weight / 255, self.conv1.bias, stride=4)
 
     def encode_and_keep(self, obs: Tensor, kept: Sequence[Tensor]) -> Tensor:
         """As `forward`, without a graph; what it would save is written to `kept`."""
@@ -130,16 +136,25 @@ class ShallowEncoder(Encoder):
         x1 = kept[0].permute(0, 3, 1, 2)  # [N, 16, H/4, W/4], channels last
         flat = kept[1].flatten(1)
         g = _rectifier_gradient(grad, embedding, 0)  # [N, E]
-        fc_weight.addmm_(g.T, flat)
         fc_bias += g.sum(0)
-        g = _rectifier_gradient(g @ self.fc.weight, flat, 0)
+        if flat.dtype == fc_weight.dtype:
+            fc_weight.addmm_(g.T, flat)
+        else:
+            g = g.to(flat.dtype)
+            fc_weight += g.T @ flat
+        g = _rectifier_gradient(g @ self.fc.weight.to(g.dtype), flat, 0)
         g = g.view_as(kept[1]).permute(0, 3, 1, 2)  # [N, 32, H/8, W/8]
-        conv2_weight += conv2d_weight(x1, conv2_weight.shape, g, stride=2)
-        conv2_bias += g.sum((0, 2, 3))
-        g = conv2d_input(x1.shape, self.conv2.weight, g, stride=2)  # [N, 16, H/4, W/4]
-        g = _rectifier_gradient(g, x1, 0)
-        conv1_weight += conv2d_weight(_image_to_float(obs), conv1_weight.shape, g, stride=4) / 255
+        conv2_bias += g.sum((0, 2, 3), dtype=conv2_bias.dtype)
+        weight = self.conv2.weight.to(g.dtype)
+        # Both gradients of conv2 at once; conv2d_weight and conv2d_input call this, too.
+        g, of_weight, _ = torch.ops.aten.convolution_backward(
+            g, x1, weight, None, [2, 2], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False]
+        )
+        conv2_weight += of_weight
+        g = _rectifier_gradient(g, x1, 0).float()  # [N, 16, H/4, W/4]
         conv1_bias += g.sum((0, 2, 3))
+        # In float32 in any case: a kernel of three channels gains nothing from bfloat16.
+        conv1_weight += conv2d_weight(_image_to_float(obs), conv1_weight.shape, g, stride=4) / 255
 
 
 class ResidualBlock(nn.Module):
@@ -222,6 +237,7 @@ class Agent(nn.Module):
             )
         self.num_actions = num_actions
         self.hidden_size = config.hidden_size
+        self._precision = config.precision
         self.encoder = ENCODER_CLASSES[config.encoder](shape, config.hidden_size)
         self.core = nn.LSTM(config.hidden_size + num_actions + 1, config.hidden_size)
         # Row -1, for no last action, is all zero.
@@ -267,7 +283,7 @@ class Agent(nn.Module):
     def encode(self, obs: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
         """Embed observations [T, B, ...] to [T, B, E]; `kept` [T, B, ...] as Encoder says."""
         rows = [x.flatten(0, 1) for x in (obs, *kept)]  # [T*B, ...]
-        with self._autocast(obs):
+        with self.autocast():
             chunks = zip(*(self._chunks(x) for x in rows), strict=True)
             parts = [self.encoder.encode_and_keep(x, k) for x, *k in chunks]
         embedding = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -282,7 +298,7 @@ class Agent(nn.Module):
         obs and kept [T, B, ...] as `encode` got them, and the embedding [T, B, E] that it returned.
         """
         rows = [x.flatten(0, 1) for x in (obs, embedding, grad, *kept)]
-        with self._autocast(obs):
+        with self.autocast(keep_converted=False):
             totals = [torch.zeros_like(p) for p in self.encoder.parameters()]
             for x, z, g, *kept in zip(*(self._chunks(x) for x in rows), strict=True):
                 self.encoder.add_gradients(totals, x, kept, z, g)
@@ -292,10 +308,24 @@ class Agent(nn.Module):
     def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
         return rows.split(IMAGES_PER_CHUNK if rows.device.type == "cpu" else len(rows))
 
-    @staticmethod
-    def _autocast(x: Tensor) -> AbstractContextManager[object]:
-        """bfloat16 on a GPU, for acting and learning alike; results leave as float32."""
-        return torch.autocast("cuda", torch.bfloat16) if x.is_cuda else nullcontext()
+    @property
+    def product_dtype(self) -> torch.dtype:
+        """What layers multiply in, acting and learning alike; `auto`: bfloat16 on a GPU."""
+        lower = self._precision == "bfloat16" or (
+            self._precision == "auto" and self.value.weight.is_cuda
+        )
+        return torch.bfloat16 if lower else torch.float32
+
+    def autocast(self, keep_converted: bool = True) -> AbstractContextManager[object]:
+        """Where products are made in `product_dtype`; results leave as float32.
+
+        Around many passes without gradients it converts each weight only once. Where there are
+        several backward passes it must not: the first one frees the conversion's graph.
+        """
+        if self.product_dtype == torch.float32:
+            return nullcontext()
+        kind = self.value.weight.device.type
+        return torch.autocast(kind, self.product_dtype, cache_enabled=keep_converted)
 
     def unroll(
         self,
@@ -329,7 +359,7 @@ class Agent(nn.Module):
     ) -> tuple[AgentOutput, CoreState]:
         """As `unroll`, from embeddings [T, B, E] instead of observations."""
         one_hot = self._one_hot[last_action]  # [T, B, A]
-        with self._autocast(embedding):
+        with self.autocast():
             core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
             context, core_state = self._run_core(core_input, is_first, core_state)
             context = context.float()  # [T, B, H]

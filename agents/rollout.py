@@ -35,7 +35,7 @@ class Rollout(NamedTuple):
     hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
     cell: Tensor  # [B, H] float32
     embedding: Tensor  # [T+1, B, E] float32, what the encoder made of obs
-    kept: tuple[Tensor, ...]  # each [T+1, B, ...] float32, what else it kept; see Encoder
+    kept: tuple[Tensor, ...]  # each [T+1, B, ...], what else it kept; see Encoder
 
     @classmethod
     def allocate(
@@ -46,6 +46,7 @@ class Rollout(NamedTuple):
         hidden_size: int,
         device: torch.device,
         kept_shapes: Sequence[tuple[int, ...]] = (),
+        kept_dtype: torch.dtype = torch.float32,
     ) -> Self:
         """Empty buffers on `device`, two of them on the host; pinned if a GPU is to read them."""
         pinned = device.type == "cpu" and torch.cuda.is_available()
@@ -66,7 +67,7 @@ class Rollout(NamedTuple):
             hidden=zeros(B, hidden_size, dtype=torch.float32),
             cell=zeros(B, hidden_size, dtype=torch.float32),
             embedding=zeros(T + 1, B, hidden_size, dtype=torch.float32),
-            kept=tuple(zeros(T + 1, B, *shape, dtype=torch.float32) for shape in kept_shapes),
+            kept=tuple(zeros(T + 1, B, *shape, dtype=kept_dtype) for shape in kept_shapes),
         )
 
     def columns(self, start: int, stop: int) -> Self:

@@ -98,7 +98,8 @@ class Share:
         size = agent.hidden_size
 
         def allocate(where: torch.device) -> Rollout:
-            return Rollout.allocate(T, envs.num_envs, space, size, where, kept_shapes)
+            kept = kept_shapes, agent.product_dtype
+            return Rollout.allocate(T, envs.num_envs, space, size, where, *kept)
 
         host = allocate(torch.device("cpu"))
         self.rollout = host
@@ -130,7 +131,8 @@ class Share:
 
     def collect(self) -> list[Episode]:
         """Act for T steps and unroll the core; fill the batch; return the episodes that ended."""
-        episodes = collect(self._actors, self.batch.race)
+        with self.agent.autocast():
+            episodes = collect(self._actors, self.batch.race)
         rollout = self.rollout
         # A leaf: its gradient is where the encoder's part of the backward pass begins.
         self._embedding = rollout.embedding.detach().requires_grad_()
