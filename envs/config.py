@@ -106,8 +106,8 @@ class EnvConfig:
         """The same with one spelling of the level's name, which also names the run's folder."""
         if self.backend != "gymnasium":
             return replace(self, level=canonical_level(self.level))
-        name = str(self.id).rsplit(":", 1)[-1]
-        return replace(self, level=re.sub(r"[^A-Za-z0-9._-]+", "_", name))
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", str(self.id).rsplit(":", 1)[-1])
+        return replace(self, level=name.lstrip("."))  # ".." would be another folder
 
 
 def canonical_level(level: str) -> str:

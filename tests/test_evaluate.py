@@ -146,3 +146,11 @@ def test_picture_shows_the_observation_with_the_map_in_its_corner():
     assert (shown[::4, ::4][40:] == observation[40:]).all()
     assert (shown[4:99, -4 - 127 : -4] == 200).all()
     assert (shown[::4, ::4][0] == observation[0]).all()  # the margin above the map
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(3, [0, 1, 2]), (1, [0, 0, 0]), (4, [3, 3, 3])])
+def test_pictures_of_any_number_of_channels_can_be_shown(channels, shown):
+    observation = np.broadcast_to(np.arange(channels, dtype=np.uint8), (7, 11, channels))
+    big = picture(observation)
+    assert big.shape == (28, 44, 3)
+    assert (big == shown).all()

@@ -149,3 +149,23 @@ def test_bfloat16_is_close_to_float32_but_not_equal():
 def test_encoder_must_fit_the_observations():
     with pytest.raises(ValueError, match="mlp"):
         Agent(gymnasium.spaces.Box(-1, 1, (5,), np.float32), A, NetworkConfig(encoder="shallow"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "encoder"),
+    [((4,), "mlp"), ((7, 7, 3), "deep"), ((19, 96, 3), "deep"), ((20, 20, 1), "shallow")],
+)
+def test_auto_takes_the_encoder_that_fits(shape, encoder):
+    config = NetworkConfig("auto", 11).for_observations(shape)
+    assert config == NetworkConfig(encoder, 11)
+    dtype = np.float32 if len(shape) == 1 else np.uint8
+    agent = Agent(gymnasium.spaces.Box(0, 1, shape, dtype), 3, config)
+    obs = torch.zeros(2, 3, *shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    assert agent.encode(obs).shape == (2, 3, 11)
+
+
+def test_images_too_small_for_the_shallow_encoder_are_refused():
+    for shape in ((19, 96, 3), (96, 19, 3)):
+        with pytest.raises(ValueError, match="needs images of at least 20x20 pixels, but these"):
+            NetworkConfig("shallow").for_observations(shape)
+    assert NetworkConfig("shallow").for_observations((20, 20, 3)) == NetworkConfig("shallow")

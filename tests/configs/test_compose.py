@@ -7,6 +7,7 @@ import pytest
 
 from configs import compose_jobs, jobs_from_command_line
 from configs.compose import options
+from envs import frames_per_step
 
 
 def one(*arguments):
@@ -77,9 +78,53 @@ def test_forms_of_whole_numbers(text, frames):
 @pytest.mark.parametrize("agent", options("agent"))
 @pytest.mark.parametrize("aux", options("aux"))
 def test_every_combination_composes_and_is_named_after_itself(env, agent, aux):
-    config = one(f"env={env}", f"agent={agent}", f"aux={aux}")
+    which = ["env.id=Some-v0"] if env == "gymnasium" else []
+    config = one(f"env={env}", f"agent={agent}", f"aux={aux}", *which)
     assert config.aux.name == aux
     assert config.preset == agent
+
+
+def test_general_environments_keep_rewards_and_bootstrap_with_every_preset():
+    for agent in options("agent"):
+        config = one("env=gymnasium", "env.id=CartPole-v1", f"agent={agent}")
+        assert config.agent.clip_rewards is False
+        assert config.agent.bootstrap_on_timeout is True
+        assert config.agent.network.encoder == "auto"
+    asked = one("env=gymnasium", "env.id=CartPole-v1", "agent.clip_rewards=true")
+    assert asked.agent.clip_rewards is True
+    assert one().agent.clip_rewards is True
+    assert one().agent.network.encoder == "shallow"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "folder"),
+    [("ale_py:ALE/Pong-v5", "ALE_Pong-v5"), ("CartPole-v1", "CartPole-v1"), ("a.b:../x", "_x")],
+)
+def test_folder_is_named_after_the_id(env_id, folder):
+    config = one("env=gymnasium", f"env.id={env_id}")
+    assert config.folder == Path(f"runs/gymnasium/{folder}/a2c_laptop/none/seed_1")
+
+
+def test_options_of_a_general_environment():
+    config = one(
+        "env=gymnasium", "env.id=X-v0", "env.wrappers.resize=[84,96]", "env.wrappers.frame_skip=4",
+        "env.kwargs.size=7", "env.kwargs.mode=fast",
+    )  # fmt: skip
+    assert config.env.kwargs == {"size": 7, "mode": "fast"}
+    assert config.env.wrappers.resize == [84, 96]
+    assert frames_per_step(config.env) == 4
+    assert frames_per_step(one().env) == 4
+    assert frames_per_step(one("env=gymnasium", "env.id=X-v0").env) == 1
+
+
+def test_options_of_dmlab():
+    config = one("env.backend=dmlab", "env.hud=full", "env.lab_settings.logLevel=warn")
+    assert config.env.lab_settings == {"logLevel": "warn"}
+    assert config.folder == Path("runs/dmlab/room_watermaze/a2c_laptop/none/seed_1")
+    assert error("env.backend=dmlab", "env.hud=half") == (
+        "env.hud is 'half': allowed are none, full"
+    )
+    assert error("env.renderer=software") == "env.renderer needs env.backend=dmlab"
 
 
 def test_dmlab_spelling_is_the_same_run():

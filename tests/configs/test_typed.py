@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -24,6 +24,8 @@ class Outer:
     mode: Literal["a", "b"] = "a"
     limit: float | None = None
     inner: Inner = field(default_factory=Inner)
+    sizes: list[int] | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
 
 
 def test_values_are_converted_to_the_types_of_the_fields():
@@ -35,6 +37,8 @@ def test_values_are_converted_to_the_types_of_the_fields():
     assert type(made.count) is int
     assert type(made.limit) is float
     assert from_mapping(Outer, {"count": 1, "limit": None}).limit is None
+    made = from_mapping(Outer, {"count": 1, "sizes": [3.0, 5], "extras": {"a": "b", "c": 1.5}})
+    assert (made.sizes, made.extras) == ([3, 5], {"a": "b", "c": 1.5})
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,9 @@ def test_values_are_converted_to_the_types_of_the_fields():
         ({"count": 1, "nmae": "y"}, "nmae is not a setting; allowed here: count, name, flag"),
         ({"count": 1, "inner": {"w": 1}}, "inner.w is not a setting; allowed here: inner.width."),
         ({}, "count has no value"),
+        ({"count": 1, "sizes": 3}, "sizes is 3; it must be a list, as in sizes=[A,B]."),
+        ({"count": 1, "sizes": [3, 1.5]}, "sizes[1] is 1.5; it must be a whole number."),
+        ({"count": 1, "extras": 3}, "extras is 3; set its parts, as in extras.NAME=VALUE."),
         ({"count": 1.5}, "count is 1.5; it must be a whole number."),
         ({"count": True}, "count is True; it must be a whole number."),
         ({"count": "many"}, "count is 'many'; it must be a whole number."),
