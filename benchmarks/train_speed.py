@@ -13,12 +13,14 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
 from torch import nn
 
+from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
@@ -30,15 +32,21 @@ PRESETS = ("a2c", "a2c_laptop")
 STEPS_PER_BLOCK = 6400
 
 
-def build_learner(preset: str, aux: str, threads: int) -> tuple[Learner, RunConfig]:
-    """A started learner of the preset on room_watermaze."""
-    (job,) = compose_jobs(["env=room_watermaze", f"agent={preset}", f"aux={aux}"])
+def build_learner(
+    preset: str,
+    aux: str,
+    threads: int,
+    settings: Sequence[str] = (),
+    make_envs: Callable[..., BatchedEnv] = make_vec_env,
+) -> tuple[Learner, RunConfig]:
+    """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
+    (job,) = compose_jobs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *settings])
     if job.config is None:
         raise ValueError(job.error)
     config = job.config
     learner = Learner(
         config.agent,
-        make_envs=partial(make_vec_env, config.env, stagger=True),
+        make_envs=partial(make_envs, config.env, stagger=True),
         num_envs=config.env.num_envs,
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,

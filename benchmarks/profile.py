@@ -1,0 +1,247 @@
+"""Where the time of a training step goes.
+
+    python -m benchmarks.profile [--presets a2c a2c_laptop] [--aux none cpc] [--seconds 5]
+                                 [--json] [--trace FILE]
+
+Microseconds per agent step, and percent, of one share of the batch in one process with one thread:
+the methods of a live learner on room_watermaze are timed from outside, each less the timed methods
+within it, so that the parts sum to the whole. Losses, records and the optimiser are in it,
+checkpoints and the display are not. The last lines say what the stopwatch itself costs, and what a
+second core adds: training with a share per core, and how long the first share of it waits.
+
+--trace writes a few updates of the first preset and loss as a Chrome trace (chrome://tracing,
+ui.perfetto.dev): PyTorch's operators within the same parts.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import agents.rollout
+from agents.devices import available_cores, prepare_cpu
+from agents.learner import Learner
+from agents.metrics import Metrics
+from benchmarks.stopwatch import Path as CallPath
+from benchmarks.stopwatch import Stopwatch
+from benchmarks.train_speed import PRESETS, build_learner
+from envs import FRAMES_PER_STEP
+
+ROW_FRAMES = 100_000  # frames between rows of progress.csv, as in configs/config.yaml
+TRACED_UPDATES = 3
+# The innermost timed call decides which part of the table its own time belongs to ...
+PARTS = {
+    "rules": "rules and physics",
+    "begin": "maps and respawns",
+    "render": "rendering",
+    "environments": "rest of the environments",
+    "encode": "encoder, acting",
+    "act": "heads and choice of action",
+    "core": "LSTM, learning forward",
+    "unroll": "heads, learning forward",
+    "share_backward": "LSTM and heads, backward",
+    "encoder_backward": "encoder, backward",
+    "a2c_loss": "A2C loss",
+    "aux_forward": "CPC, forward",
+    "aux_loss": "CPC, backward",
+    "optimiser": "optimiser",
+    "records": "logging",
+    "wait": "waiting for other shares",
+    "rollout": "copies",
+    "share_collect": "copies",
+    "backward": "copies",
+}
+# ... but that the core and the heads belong to acting where they are called to act.
+ACTING = {"core": "LSTM, acting", "unroll": "heads and choice of action"}
+ORDER = (
+    "rules and physics", "maps and respawns", "rendering", "rest of the environments",
+    "encoder, acting", "LSTM, acting", "heads and choice of action", "copies",
+    "LSTM, learning forward", "heads, learning forward", "LSTM and heads, backward",
+    "encoder, backward", "A2C loss", "CPC, forward", "CPC, backward", "optimiser", "logging",
+    "waiting for other shares", "other",
+)  # fmt: skip
+
+
+def part_of(path: CallPath) -> str:
+    """The row of the table that the time of a path of calls belongs to."""
+    if "act" in path and path[-1] in ACTING:
+        return ACTING[path[-1]]
+    return PARTS.get(path[-1], "other")
+
+
+def watch_learner(watch: Stopwatch, learner: Learner) -> None:
+    """Time the parts of a learner's work; those of other processes stay in the dark."""
+    share = learner._share
+    actor, agent = share.actor, learner.agent
+    envs: Any = actor.envs
+    watch.watch(envs, "step_into", "environments")
+    watch.watch(envs.level, "step", "rules")
+    watch.watch(envs.level, "begin", "begin")
+    watch.watch(envs, "_render", "render")
+    watch.watch(actor, "collect", "rollout")
+    watch.watch(actor.tracker, "add", "records")
+    watch.watch(agents.rollout, "act", "act")
+    watch.watch(agent, "encode", "encode")
+    watch.watch(agent, "unroll_core", "unroll")
+    watch.watch(agent, "_run_core", "core")
+    watch.watch(agent, "encoder_gradients", "encoder_backward")
+    watch.watch(share, "collect", "share_collect")
+    watch.watch(share, "backward", "share_backward")
+    watch.watch(learner, "_backward", "backward")
+    watch.watch(learner, "_a2c_gradients", "a2c_loss")
+    if learner.aux is not None:
+        watch.watch(learner, "_aux_gradients", "aux_loss")
+        watch.watch(learner.aux, "forward", "aux_forward")
+    watch.watch(learner, "_check_finite", "optimiser")
+    watch.watch(learner, "_step", "optimiser")
+    watch.watch(learner._means, "add", "records")
+    watch.watch(learner, "metrics", "records")
+    for remote in learner._remote_shares:
+        watch.watch(remote, "result", "wait")
+
+
+class Training:
+    """A learner and its records in a folder that vanishes with it; `block` trains for a while."""
+
+    def __init__(self, preset: str, aux: str, threads: int, settings: Sequence[str] = ()) -> None:
+        self._stack = ExitStack()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.learner, _ = build_learner(preset, aux, threads, settings)
+        self._stack.callback(self.learner.close)
+        self.metrics = Metrics(folder, ROW_FRAMES)
+        self._update()
+
+    def _update(self) -> None:
+        """What the main loop of train_agent.py does once, without checkpoint and display."""
+        learner, metrics = self.learner, self.metrics
+        episodes = learner.collect()
+        learner.update()
+        metrics.add(learner.frames, episodes)
+        if metrics.due(learner.frames):
+            metrics.write(learner.frames, learner.metrics())
+
+    def block(self, seconds: float) -> tuple[float, int]:
+        """Train for at least `seconds`; the seconds it took, and the agent steps."""
+        updates, start = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < seconds or not updates:
+            self._update()
+            updates += 1
+        return elapsed, updates * self.learner.frames_per_rollout // FRAMES_PER_STEP
+
+    def watched_block(self, watch: Stopwatch, seconds: float) -> tuple[float, int]:
+        """As `block`, with the stopwatch running."""
+        with watch:
+            watch_learner(watch, self.learner)
+            watch.watch(self.metrics, "add", "records")
+            watch.watch(self.metrics, "write", "records")
+            with watch.span("training"):
+                return self.block(seconds)
+
+    def close(self) -> None:
+        """Close the learner and remove the folder."""
+        self._stack.close()
+
+
+def profile(preset: str, aux: str, seconds: float, threads: int) -> dict[str, Any]:
+    """Microseconds per agent step of all parts, and of the whole with and without stopwatch."""
+    prepare_cpu(1)
+    training = Training(preset, aux, threads=1)
+    watch = Stopwatch()
+    training.block(seconds / 4)  # warm-up
+    plain, plain_steps = training.block(seconds)
+    elapsed, steps = training.watched_block(watch, seconds)
+    training.close()
+    sums = watch.by_part(part_of)
+    result = {
+        "us_per_agent_step": {name: 1e6 * sums[name] / steps for name in ORDER if name in sums},
+        "total_us": 1e6 * elapsed / steps,
+        "total_us_without_stopwatch": 1e6 * plain / plain_steps,
+    }
+    if threads > 1:
+        result["shares"] = profile_shares(preset, aux, seconds, threads)
+    return result
+
+
+def profile_shares(preset: str, aux: str, seconds: float, threads: int) -> dict[str, float]:
+    """What `threads` shares take together, and how long the first waits for the others."""
+    prepare_cpu(threads)
+    training = Training(preset, aux, threads)
+    watch = Stopwatch()
+    training.block(seconds / 4)
+    elapsed, steps = training.watched_block(watch, seconds)
+    training.close()
+    waited = watch.by_part(part_of).get("waiting for other shares", 0.0)
+    return {
+        "threads": threads,
+        "total_us": 1e6 * elapsed / steps,
+        "first_share_waits_us": 1e6 * waited / steps,
+    }
+
+
+def write_trace(path: Path, preset: str, aux: str) -> None:
+    """Write a few updates with one share as a Chrome trace."""
+    prepare_cpu(1)
+    training = Training(preset, aux, threads=1)
+    every_thread = torch.profiler._ExperimentalConfig(profile_all_threads=True)
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], experimental_config=every_thread
+    ) as profiler:
+        for _ in range(TRACED_UPDATES):
+            training.watched_block(Stopwatch(trace=True), 0.0)
+    training.close()
+    profiler.export_chrome_trace(str(path))
+
+
+def print_profile(preset: str, aux: str, result: dict[str, Any]) -> None:
+    """One table."""
+    total = result["total_us"]
+    print(f"{preset}, aux={aux}, one share: microseconds per agent step")
+    for name, us in result["us_per_agent_step"].items():
+        print(f"  {name:28} {us:8.2f} {100 * us / total:6.1f} %")
+    print(f"  {'total':28} {total:8.2f}")
+    print(f"  {'total without stopwatch':28} {result['total_us_without_stopwatch']:8.2f}")
+    if shares := result.get("shares"):
+        print(
+            f"  {shares['threads']} shares: {shares['total_us']:.2f} in all, "
+            f"{result['total_us_without_stopwatch'] / shares['total_us']:.2f} times as fast; "
+            f"the first waits {shares['first_share_waits_us']:.2f} for the others"
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Profile all presets and losses asked for; print tables or one JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    parser.add_argument("--aux", nargs="+", default=("none", "cpc"), help="settings of aux=")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per measurement (default 5)")
+    parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome trace instead")
+    arguments = parser.parse_args(argv)
+    if arguments.trace is not None:
+        write_trace(arguments.trace, arguments.presets[0], arguments.aux[0])
+        return 0
+    results: dict[str, dict[str, Any]] = {}
+    for preset in arguments.presets:
+        results[preset] = {}
+        for aux in arguments.aux:
+            result = profile(preset, aux, arguments.seconds, arguments.threads)
+            results[preset][aux] = result
+            if not arguments.json:
+                print_profile(preset, aux, result)
+    if arguments.json:
+        print(json.dumps(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
