@@ -72,7 +72,7 @@ def test_an_exception_closes_the_calls_that_it_leaves(clock):
 
 def test_methods_and_functions_are_put_back():
     worker, module = Worker(None), types.ModuleType("module")
-    module.function = original = lambda: None  # type: ignore[attr-defined]
+    module.function = original = lambda: None
     with Stopwatch() as watch:
         watch.watch(worker, "inner", "in")
         watch.watch(module, "function", "f")

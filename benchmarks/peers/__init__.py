@@ -1,0 +1,1 @@
+"""Other libraries' agents and environments, side by side with ours."""
