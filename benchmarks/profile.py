@@ -5,9 +5,10 @@
 
 Microseconds per agent step, and percent, of one share of the batch in one process with one thread:
 the methods of a live learner on room_watermaze are timed from outside, each less the timed methods
-within it, so that the parts sum to the whole. Losses, records and the optimiser are in it,
-checkpoints and the display are not. The last lines say what the stopwatch itself costs, and what a
-second core adds: training with a share per core, and how long the first share of it waits.
+within it, so that the parts sum to the whole. It is the process's CPU time, in which other work of
+the machine does not count. Losses, records and the optimiser are in it, checkpoints and the display
+are not. The last lines say what the stopwatch itself costs, and what more cores add: time by the
+wall's clock with a share per core, and how long the first share of it waits for the others.
 
 --trace writes a few updates of the first preset and loss as a Chrome trace (chrome://tracing,
 ui.perfetto.dev): PyTorch's operators within the same parts.
@@ -29,8 +30,8 @@ import agents.rollout
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.metrics import Metrics
+from benchmarks.stopwatch import Clock, Stopwatch
 from benchmarks.stopwatch import Path as CallPath
-from benchmarks.stopwatch import Stopwatch
 from benchmarks.train_speed import PRESETS, build_learner
 from envs import FRAMES_PER_STEP
 
@@ -127,10 +128,10 @@ class Training:
         if metrics.due(learner.frames):
             metrics.write(learner.frames, learner.metrics())
 
-    def block(self, seconds: float) -> tuple[float, int]:
+    def block(self, seconds: float, clock: Clock) -> tuple[float, int]:
         """Train for at least `seconds`; the seconds it took, and the agent steps."""
-        updates, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < seconds or not updates:
+        updates, start = 0, clock()
+        while (elapsed := clock() - start) < seconds or not updates:
             self._update()
             updates += 1
         return elapsed, updates * self.learner.frames_per_rollout // FRAMES_PER_STEP
@@ -142,7 +143,7 @@ class Training:
             watch.watch(self.metrics, "add", "records")
             watch.watch(self.metrics, "write", "records")
             with watch.span("training"):
-                return self.block(seconds)
+                return self.block(seconds, watch.clock)
 
     def close(self) -> None:
         """Close the learner and remove the folder."""
@@ -153,9 +154,9 @@ def profile(preset: str, aux: str, seconds: float, threads: int) -> dict[str, An
     """Microseconds per agent step of all parts, and of the whole with and without stopwatch."""
     prepare_cpu(1)
     training = Training(preset, aux, threads=1)
-    watch = Stopwatch()
-    training.block(seconds / 4)  # warm-up
-    plain, plain_steps = training.block(seconds)
+    watch = Stopwatch(time.process_time)
+    training.block(seconds / 4, watch.clock)  # warm-up
+    plain, plain_steps = training.block(seconds, watch.clock)
     elapsed, steps = training.watched_block(watch, seconds)
     training.close()
     sums = watch.by_part(part_of)
@@ -173,8 +174,8 @@ def profile_shares(preset: str, aux: str, seconds: float, threads: int) -> dict[
     """What `threads` shares take together, and how long the first waits for the others."""
     prepare_cpu(threads)
     training = Training(preset, aux, threads)
-    watch = Stopwatch()
-    training.block(seconds / 4)
+    watch = Stopwatch(time.perf_counter)
+    training.block(seconds / 4, watch.clock)
     elapsed, steps = training.watched_block(watch, seconds)
     training.close()
     waited = watch.by_part(part_of).get("waiting for other shares", 0.0)
@@ -209,9 +210,8 @@ def print_profile(preset: str, aux: str, result: dict[str, Any]) -> None:
     print(f"  {'total without stopwatch':28} {result['total_us_without_stopwatch']:8.2f}")
     if shares := result.get("shares"):
         print(
-            f"  {shares['threads']} shares: {shares['total_us']:.2f} in all, "
-            f"{result['total_us_without_stopwatch'] / shares['total_us']:.2f} times as fast; "
-            f"the first waits {shares['first_share_waits_us']:.2f} for the others"
+            f"  {shares['threads']} shares, by the wall's clock: {shares['total_us']:.2f}, "
+            f"of which the first waits {shares['first_share_waits_us']:.2f} for the others"
         )
 
 

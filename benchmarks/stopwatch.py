@@ -9,6 +9,7 @@ from typing import Any, Self
 from torch.profiler import record_function
 
 Path = tuple[str, ...]  # names of the calls that are open, the outermost first
+Clock = Callable[[], float]
 
 
 class Stopwatch:
@@ -17,10 +18,11 @@ class Stopwatch:
     `seconds[path]` is the time spent in the innermost call of the path less that of the watched
     calls within it, so that all entries sum to the time of the outermost calls. Calls may change
     threads as long as one waits for the other, as the learner does with its first share.
-    With `trace`, each call also is a named range of PyTorch's profiler.
+    `clock` gives seconds. With `trace`, each call also is a named range of PyTorch's profiler.
     """
 
-    def __init__(self, trace: bool = False) -> None:
+    def __init__(self, clock: Clock = time.perf_counter, trace: bool = False) -> None:
+        self.clock = clock
         self.seconds: defaultdict[Path, float] = defaultdict(float)
         self.calls: defaultdict[Path, int] = defaultdict(int)
         self._trace = trace
@@ -57,15 +59,10 @@ class Stopwatch:
 
     def _switch(self, path: Path) -> None:
         """Book the time until now to the path that was open."""
-        now = time.perf_counter()
+        now = self.clock()
         if self._path:
             self.seconds[self._path] += now - self._since
         self._path, self._since = path, now
-
-    def clear(self) -> None:
-        """Forget all times."""
-        self.seconds.clear()
-        self.calls.clear()
 
     def by_part(self, part: Callable[[Path], str]) -> dict[str, float]:
         """Sum the seconds of all paths that belong to the same part."""

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -13,9 +14,9 @@ SMALL = ("env.num_envs=5", "agent.unroll_length=7", "aux.horizon=3", "aux.anchor
 @pytest.fixture(scope="module")
 def profiled():
     """Stopwatch, seconds and agent steps of a few updates of a small learner with CPC."""
-    training, watch = Training("a2c", "cpc", 1, SMALL), Stopwatch()
+    training, watch = Training("a2c", "cpc", 1, SMALL), Stopwatch(time.process_time)
     act = agents.rollout.act
-    training.block(0.2)
+    training.block(0.2, watch.clock)
     elapsed, steps = training.watched_block(watch, 0.5)
     assert agents.rollout.act is act
     assert "collect" not in vars(training.learner)

@@ -3,7 +3,6 @@ import types
 
 import pytest
 
-from benchmarks import stopwatch
 from benchmarks.stopwatch import Stopwatch
 
 
@@ -24,16 +23,21 @@ class Worker:
         return result
 
 
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture
-def clock(monkeypatch):
-    clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: clock.now)
-    return clock
+def clock():
+    return Clock()
 
 
 def test_a_call_is_timed_less_the_calls_within_it(clock):
     worker = Worker(clock)
-    with Stopwatch() as watch:
+    with Stopwatch(clock) as watch:
         watch.watch(worker, "outer", "out")
         watch.watch(worker, "inner", "in")
         with watch.span("all"):
@@ -46,7 +50,7 @@ def test_a_call_is_timed_less_the_calls_within_it(clock):
 
 def test_time_goes_to_the_thread_that_is_waited_for(clock):
     worker = Worker(clock)
-    with Stopwatch() as watch:
+    with Stopwatch(clock) as watch:
         watch.watch(worker, "inner", "in")
         with watch.span("all"):
             thread = threading.Thread(target=worker.outer)
@@ -61,7 +65,7 @@ def test_an_exception_closes_the_calls_that_it_leaves(clock):
         raise KeyError
 
     owner = types.SimpleNamespace(fail=fail)
-    with Stopwatch() as watch:
+    with Stopwatch(clock) as watch:
         watch.watch(owner, "fail", "failing")
         with watch.span("all"):
             with pytest.raises(KeyError):
