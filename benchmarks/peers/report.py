@@ -69,7 +69,6 @@ def write_report(folder: Path, machine: str, agents: Sequence[Row], worlds: Sequ
         figure, (left, right) = new_figure(2, 2, 5.2, 3.0)
         _draw_bars(left, agents, "training, agent steps/s")
         _draw_bars(right, worlds, "environment alone, one core, agent steps/s")
-        right.set_xscale("log")
         add_caption(figure, [f"{machine}.", "Medians over alternating blocks of one process."])
     save_figure(figure, folder / "peers.png")
 
