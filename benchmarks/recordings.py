@@ -1,7 +1,8 @@
 """Recordings of the real DeepMind Lab, replayed in labsim from every recorded state.
 
 What labsim is put back to at a row is all that the recording knows: the player's place, heading and
-velocity. Platforms and bots, whose state it does not know, are taken out of the way.
+velocity, and from the row's number what his clock shows. Platforms and bots, whose state it does
+not know, are taken out of the way.
 """
 
 from pathlib import Path
@@ -28,6 +29,7 @@ CLEAR = 25.0  # units to a wall or door: more than a player walks in an agent st
 EVENT_STEPS = 5  # before and after a reward in which platforms hold players and maps are loaded
 FASTEST = 25.0  # more units than a player walks in an agent step: who moves more spawned
 OUT_OF_THE_WAY = 5000.0  # x of whatever recordings know nothing about
+CLOCKS = ("server_debt", "lag_ms")  # how long frames last; see `world.pass_frame`
 
 # Recordings whose rewards do not depend on what was random there: level, seed, and the target.
 EVENTS: tuple[tuple[str, int, tuple[float, float] | None], ...] = (
@@ -58,12 +60,15 @@ def replay(level: str, seed: int, steps: int) -> ReplayErrors:
     start = {name: array.copy() for name, array in rules.level.state().items()}
     solids: Solids = rules.level.solids  # type: ignore[attr-defined]  # every level of labsim has them
     rows = free_rows(level, trace, solids, steps)
+    clocks = clocks_at_rows(level, seed)
     errors = np.empty((len(rows), 2))
     for k, row in enumerate(rows):
         for name, array in rules.level.state().items():
             array[...] = start[name]
         _clear(rules)
         place_as_recorded(rules, trace, row)
+        for name, clock in zip(CLOCKS, clocks[row], strict=True):
+            rules.level.players[name] = clock
         for action in trace["actions"][row : row + steps]:
             rules.step(np.array([action], np.int64))
         missed = float(rules.level.players["yaw"][0]) - trace["rot"][row + steps, 1]
@@ -108,11 +113,14 @@ def wall_gap(xy: NDArray[np.float64], solids: Solids) -> NDArray[np.float64]:
 
 
 def place_as_recorded(rules: Rules, trace: dict[str, NDArray], row: int) -> None:
-    """Give player 0 the place, heading and velocity of a row."""
+    """Give player 0 the place, heading and velocity of a row.
+
+    Recorded velocities are relative to the heading; the engine's are whole numbers along x and y.
+    """
     yaw = trace["rot"][row, 1]
     ahead, left = trace["vel"][row, :2]
     cos, sin = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-    velocity = np.array([ahead * cos - left * sin, ahead * sin + left * cos])
+    velocity = np.rint([ahead * cos - left * sin, ahead * sin + left * cos])
     rules.level.place(0, np.array([*trace["pos"][row, :2], yaw]), velocity)
 
 
@@ -123,18 +131,40 @@ def rewarded_steps(
 
     labsim is put on the recorded path at every row, except while a platform holds the player.
     """
+    recorded = np.flatnonzero(load(level, seed)["rewards"]).tolist()
+    rewards, _ = _follow(level, seed, target, recorded[-1] + 10)
+    return recorded, np.flatnonzero(rewards).tolist()
+
+
+def clocks_at_rows(level: str, seed: int) -> NDArray[np.int64]:
+    """What the player's clock shows at each row: [N, 2], named by CLOCKS.
+
+    It depends on nothing but the number of frames since the map was (re)loaded.
+    """
+    targets = {(name, number): target for name, number, target in EVENTS}
+    target = targets.get((level, seed), (OUT_OF_THE_WAY, 0.0))
+    if level not in MOVED_BY_REWARDS:
+        target = None
+    return _follow(level, seed, target, len(load(level, seed)["pos"]))[1]
+
+
+def _follow(
+    level: str, seed: int, target: tuple[float, float] | None, last: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Step labsim through a recording's first rows: rewards [last], clocks at rows [last, 2]."""
     trace, rules = load(level, seed), Rules(level, [seed])
     if target is not None:
         rules.level.place_target(0, np.array(target))
-    recorded = np.flatnonzero(trace["rewards"]).tolist()
-    rewarded = []
-    for t, action in enumerate(trace["actions"][: min(recorded[-1] + 10, len(trace["pos"]))]):
+    last = min(last, len(trace["pos"]))
+    rewards, clocks = np.zeros(last, np.float32), np.empty((last, len(CLOCKS)), np.int64)
+    for t in range(last):
         held = isinstance(rules.level, RoomWatermaze) and rules.level.platforms["touched_ms"] >= 0
         if not held:
             place_as_recorded(rules, trace, t)
-        if rules.step(np.array([action], np.int64))[0] != 0:
-            rewarded.append(t)
-    return recorded, rewarded
+        clocks[t] = [rules.level.players[name][0] for name in CLOCKS]
+        if t < len(trace["actions"]):
+            rewards[t] = rules.step(trace["actions"][t : t + 1].astype(np.int64))[0]
+    return rewards, clocks
 
 
 def _clear(rules: Rules) -> None:

@@ -1,4 +1,4 @@
-"""Quake 3's ground movement for the players of a batch, one 16 ms frame at a time.
+"""Quake 3's ground movement for the players of a batch, one frame at a time.
 
 Follows `bg_pmove.c` and `bg_slidemove.c` of DeepMind Lab's engine (commit b1db91a): friction,
 acceleration, sliding along up to five planes, gravity, velocity rounded to whole numbers after
@@ -10,9 +10,8 @@ after a spawn are also absent: the recordings show full control in the first fra
 import numpy as np
 
 from envs.labsim.collision import CLEARANCE, trace
-from envs.labsim.world import FEET, FRAME_MS, kernel, short_angle
+from envs.labsim.world import FEET, kernel, short_angle
 
-SECONDS = FRAME_MS / 1000
 MAX_SPEED = 320.0
 GROUND_ACCELERATION = 10.0
 AIR_ACCELERATION = 1.0
@@ -45,39 +44,40 @@ def turn(player, pixels):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move(player, solids, i, forward, right, planes):  # type: ignore[no-untyped-def]
-    """Move the player of environment i by one frame; `forward` and `right` are -1, 0 or 1.
+def move(player, solids, i, forward, right, ms, planes):  # type: ignore[no-untyped-def]
+    """Move the player of environment i by a frame of `ms`; `forward` and `right` are -1, 0 or 1.
 
     Changes his position and velocity; player.floor is the height of the floor below him.
     """
+    seconds = ms / 1000.0
     height = player.z - FEET - player.floor
     if -STEP_HEIGHT <= height < CLEARANCE:
         height = CLEARANCE
         player.z = player.floor + FEET + CLEARANCE
         player.vz = 0.0
     walking = height < GROUND_REACH + CLEARANCE and player.vz <= KICK_OFF_SPEED
-    _apply_friction(player, walking)
+    _apply_friction(player, walking, seconds)
     if forward != 0 or right != 0:
-        _accelerate(player, forward, right, walking)
+        _accelerate(player, forward, right, walking, seconds)
     fall = 0.0
     if walking:
         player.vz = 0.0
     else:
-        fall = GRAVITY * SECONDS
+        fall = GRAVITY * seconds
         player.vz -= 0.5 * fall  # the path takes the mean of the speeds before and after
-    x = player.x + player.vx * SECONDS
-    y = player.y + player.vy * SECONDS
-    z = player.z + player.vz * SECONDS
+    x = player.x + player.vx * seconds
+    y = player.y + player.vy * seconds
+    z = player.z + player.vz * seconds
     if trace(player, solids, i, x, y, z)[0] >= 1.0:
         player.x, player.y, player.z = x, y, z
         player.vz -= 0.5 * fall
     else:
-        _slide(player, solids, i, fall, planes)
+        _slide(player, solids, i, fall, seconds, planes)
     player.vx, player.vy, player.vz = np.rint(player.vx), np.rint(player.vy), np.rint(player.vz)
 
 
 @kernel
-def _apply_friction(player, walking):  # type: ignore[no-untyped-def]
+def _apply_friction(player, walking, seconds):  # type: ignore[no-untyped-def]
     """Slow down a walking player (PM_Friction)."""
     vertical = 0.0 if walking else player.vz
     speed = np.sqrt(player.vx**2 + player.vy**2 + vertical**2)
@@ -85,14 +85,14 @@ def _apply_friction(player, walking):  # type: ignore[no-untyped-def]
         player.vx = 0.0
         player.vy = 0.0
     elif walking:
-        drop = max(speed, STOP_SPEED) * FRICTION * SECONDS
+        drop = max(speed, STOP_SPEED) * FRICTION * seconds
         scale = max(speed - drop, 0.0) / speed
         player.vx *= scale
         player.vy *= scale
 
 
 @kernel
-def _accelerate(player, forward, right, walking):  # type: ignore[no-untyped-def]
+def _accelerate(player, forward, right, walking, seconds):  # type: ignore[no-untyped-def]
     """Speed up in the direction wished, up to full speed in that direction (PM_Accelerate)."""
     angle = short_angle(player.yaw) * (np.pi / 180.0)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -100,13 +100,13 @@ def _accelerate(player, forward, right, walking):  # type: ignore[no-untyped-def
     wish_x, wish_y = (cos * forward + sin * right) / length, (sin * forward - cos * right) / length
     missing = MAX_SPEED - (player.vx * wish_x + player.vy * wish_y)
     acceleration = GROUND_ACCELERATION if walking else AIR_ACCELERATION
-    gain = max(min(acceleration * SECONDS * MAX_SPEED, missing), 0.0)
+    gain = max(min(acceleration * seconds * MAX_SPEED, missing), 0.0)
     player.vx += gain * wish_x
     player.vy += gain * wish_y
 
 
 @kernel
-def _slide(player, solids, i, fall, planes):  # type: ignore[no-untyped-def]
+def _slide(player, solids, i, fall, seconds, planes):  # type: ignore[no-untyped-def]
     """Move for one frame, sliding along what is hit (PM_SlideMove).
 
     `fall` is the speed that gravity adds in this frame; 0 means that the player walks.
@@ -119,7 +119,7 @@ def _slide(player, solids, i, fall, planes):  # type: ignore[no-untyped-def]
     num_planes = _add_plane(
         planes, num_planes, player.vx / speed, player.vy / speed, player.vz / speed
     )
-    time_left = SECONDS
+    time_left = seconds
     for _ in range(MAX_BUMPS):
         step_x, step_y, step_z = player.vx * time_left, player.vy * time_left, player.vz * time_left
         fraction, nx, ny, nz = trace(

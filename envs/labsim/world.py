@@ -3,6 +3,7 @@
 Every array has a leading batch axis B, so that kernels step any slice of the batch. Units are
 DeepMind Lab's: 32 world units are one metre, z is up, yaw is in degrees counter-clockwise from +x,
 and one environment frame is 16 ms of engine time although 60 of them count as a nominal second.
+Players move by their own clock, whose frames last 17 or 14 ms; see `pass_frame`.
 """
 
 from typing import NamedTuple, Self
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 FRAMES_PER_SECOND = 60  # environment frames in one nominal second
 FRAME_MS = 16  # engine time of one environment frame
 SERVER_FRAME_MS = 50  # movers, timers and triggers run on these (sv_fps 20)
+LONG_FRAME_MS, SHORT_FRAME_MS = 17, 14  # of a player's clock, which is to stay ..
+SAFETY_MS = 5  # .. this far behind the last server frame
 FRAMES_PER_STEP = 4  # IMPALA repeats each action four times
 
 HALF_WIDTH = 15.0  # the player's box is 30 x 30 units
@@ -36,6 +39,7 @@ PLAYER = np.dtype(
         ("engine_ms", np.int64),  # engine time since the map was loaded
         ("server_ms", np.int64),  # time of the last server frame since the map was loaded
         ("server_debt", np.int64),  # engine time not yet used up by server frames
+        ("lag_ms", np.int64),  # how far the player's clock is behind the engine's
         ("frame", np.int64),  # frames since the episode began
         ("last_frame", np.int64),  # the episode is cut after this many frames
         ("trial_start", np.int64),  # frame in which the player (re)spawned
@@ -65,6 +69,36 @@ class StepOut(NamedTuple):
             truncated=np.empty(num_envs, np.bool_),
             success_seconds=np.empty(num_envs, np.float32),
         )
+
+
+@kernel
+def load_clocks(player, clocks):  # type: ignore[no-untyped-def]
+    """Let the clocks begin as a map is (re)loaded; `clocks`: (server_debt, lag_ms)."""
+    player.engine_ms, player.server_ms = 0, 0
+    player.server_debt, player.lag_ms = clocks[0], clocks[1]
+
+
+@kernel
+def pass_frame(player):  # type: ignore[no-untyped-def]
+    """Advance the clocks by one frame.
+
+    Returns how many ms it lasts for what the player does, and whether the server has a frame, too.
+    The player's clock follows that of Quake's client (CL_AdjustTimeDelta in `cl_cgame.c`): it
+    gains 1 ms a frame, until it is close to the last server frame and loses 2 ms. That makes 17,
+    17 and 14 ms in turn, now and then one 17 more or less; 75 frames are 1200 ms.
+    """
+    # The client judges by the server frame of which it heard one frame ago.
+    known_debt = (player.server_debt - FRAME_MS) % SERVER_FRAME_MS
+    late = player.lag_ms > known_debt + SAFETY_MS
+    ms = LONG_FRAME_MS if late else SHORT_FRAME_MS
+    player.lag_ms += FRAME_MS - ms
+    player.engine_ms += FRAME_MS
+    player.server_debt += FRAME_MS
+    if player.server_debt < SERVER_FRAME_MS:
+        return ms, False
+    player.server_debt -= SERVER_FRAME_MS
+    player.server_ms += SERVER_FRAME_MS
+    return ms, True
 
 
 @kernel

@@ -37,12 +37,13 @@ from envs.labsim.text_maze import (
     show_maze,
 )
 from envs.labsim.world import (
-    FRAME_MS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
     StepOut,
     kernel,
+    load_clocks,
+    pass_frame,
     random_seed,
     uniform,
 )
@@ -58,6 +59,9 @@ MAX_SPAWNS = MAX_ROOMS * SPAWNS_PER_ROOM
 # Frames that begin with the one after the touch and in which nobody moves: in a recording, the
 # player has made one frame of movement at the end of the step in whose first frame he touched.
 RELOAD_FRAMES = 2
+# See `load_clocks`: with these, recorded frames are as long as they were.
+CLOCKS = (12, 49)
+RELOAD_CLOCKS = (10, 76)
 
 # What the level remembers besides the player, one record per environment.
 MAZE = np.dtype(
@@ -198,18 +202,18 @@ class ExploreGoalLocationsSmall:
 def _begin(player, maze, spawns):  # type: ignore[no-untyped-def]
     """Spawn the player and draw the seed of the next episode's map."""
     maze.next_seed = draw_lab_seed(player)
+    load_clocks(player, CLOCKS)
     _load_map(player, maze, spawns)
 
 
 @kernel
 def _load_map(player, maze, spawns):  # type: ignore[no-untyped-def]
-    """(Re)load: clocks restart, the player spawns in a random cell with a random heading."""
+    """(Re)load: the player spawns in a random cell with a random heading."""
     spawn = int(uniform(player) * maze.num_spawns)
     player.x, player.y, player.z = spawns[spawn, 0], spawns[spawn, 1], STANDING_Z
     player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
     player.yaw = 360.0 * uniform(player)
     player.floor = FLOOR_Z
-    player.engine_ms = 0
     player.trial_start = player.frame
 
 
@@ -229,13 +233,14 @@ def _step_slice(  # type: ignore[no-untyped-def]
             reward += maze.unpaid  # rewards arrive one frame late
             maze.unpaid = 0.0
             if maze.reload_frames == RELOAD_FRAMES:
+                load_clocks(player, RELOAD_CLOCKS)
                 _load_map(player, maze, spawns[i])
             if maze.reload_frames > 0:
                 maze.reload_frames -= 1
                 continue
-            player.engine_ms += FRAME_MS
+            ms, _ = pass_frame(player)
             turn(player, actions[i, 0])
-            move(player, solids, i, actions[i, 2], actions[i, 1], planes)
+            move(player, solids, i, actions[i, 2], actions[i, 1], ms, planes)
             if touches_item(player, maze.goal_x, maze.goal_y, GOAL_Z):
                 maze.unpaid = GOAL_REWARD
                 maze.reload_frames = RELOAD_FRAMES

@@ -49,9 +49,10 @@ from envs.labsim.world import (
     FRAME_MS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
-    SERVER_FRAME_MS,
     StepOut,
     kernel,
+    load_clocks,
+    pass_frame,
     random_seed,
 )
 
@@ -60,6 +61,8 @@ EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
 NEVER_MS = 2**60
 HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
 THINK_MS = 100  # between two thoughts of a bot
+# Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
+CLOCKS = (12, 49)
 
 
 class LasertagThreeOpponentsSmall:
@@ -96,7 +99,7 @@ class LasertagThreeOpponentsSmall:
         next_seed = draw_lab_seed(player)
         self.games["next_seed"][i] = next_seed
         self._maps.expect(i, next_seed)
-        player["engine_ms"], player["server_ms"], player["server_debt"] = 0, 0, 0
+        load_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         fighters, boxes = self.fighters[i], self.solids.boxes[i]
@@ -206,11 +209,9 @@ def _step_slice(  # type: ignore[no-untyped-def]
             if player.frame == player.last_frame:
                 break
             player.frame += 1
-            player.engine_ms += FRAME_MS
+            ms, server_runs = pass_frame(player)
             now = player.engine_ms
-            player.server_debt += FRAME_MS
-            if player.server_debt >= SERVER_FRAME_MS:
-                player.server_debt -= SERVER_FRAME_MS
+            if server_runs:
                 _run_bots(fighters, game, items, avoid_ms[i], cells, steps[i], now)
                 clear_old_drops(items, now)
             _return_dead(
@@ -222,7 +223,7 @@ def _step_slice(  # type: ignore[no-untyped-def]
             for k in range(NUM_FIGHTERS):
                 if fighters[k].alive:
                     run_timers(fighters[k])
-                    _walk(fighters[k], k, solids, i, actions, planes)
+                    _walk(fighters[k], k, solids, i, actions, ms, planes)
                     take_items(fighters[k], items, game.special, now)
             reward += _shoot(fighters, game, orbs, cells)
             reward += fly_orbs(fighters, orbs, cells)
@@ -262,11 +263,15 @@ def _return_dead(fighters, spawns, boxes, agent_fires, now):  # type: ignore[no-
 
 
 @kernel
-def _walk(fighter, k, solids, i, actions, planes):  # type: ignore[no-untyped-def]
-    """Move a living fighter by one frame; the others are in his way."""
+def _walk(fighter, k, solids, i, actions, ms, planes):  # type: ignore[no-untyped-def]
+    """Move a living fighter by one frame; the others are in his way.
+
+    The agent's lasts `ms`; bots have no clock of their own.
+    """
     if k == AGENT:
         forward, right = float(actions[i, 2]), float(actions[i, 1])
     else:
+        ms = FRAME_MS
         angle = np.radians(fighter.yaw)
         cos, sin = np.cos(angle), np.sin(angle)
         forward = fighter.wish_x * cos + fighter.wish_y * sin
@@ -277,7 +282,7 @@ def _walk(fighter, k, solids, i, actions, planes):  # type: ignore[no-untyped-de
         # Who was just hit slides without friction: physics takes him for taking off.
         fighter.vz = max(fighter.vz, KICK_OFF_SPEED + 1.0)
     solids.boxes[i, k, 2] = -1.0
-    move(fighter, solids, i, forward, right, planes)
+    move(fighter, solids, i, forward, right, ms, planes)
     if fighter.z > HIGHEST_Z:
         fighter.z, fighter.vz = HIGHEST_Z, 0.0
     put_box(fighter, solids.boxes[i], k)

@@ -22,13 +22,13 @@ from envs.labsim.levels.room_watermaze_scene import WATER_Z, build_scene
 from envs.labsim.physics import move, scratch, turn
 from envs.labsim.world import (
     FEET,
-    FRAME_MS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
-    SERVER_FRAME_MS,
     StepOut,
     kernel,
+    load_clocks,
+    pass_frame,
     random_seed,
     uniform,
 )
@@ -56,8 +56,9 @@ SPAWN_Z = 25.0  # inside the water: the first frame of movement lifts the player
 STANDING_Z = WATER_Z + FEET + CLEARANCE  # of a player on the water
 PLATFORM_RADIUS = 580.0  # of the disc over which its centre is uniform
 
-# Engine time that server frames lag behind at a (re)load, from the timing of a recorded visit.
-SERVER_DEBT_MS = 13
+# Of a map just (re)loaded, see `load_clocks`: with them, recorded frames are as long as they were.
+CLOCKS = (12, 49)
+RELOAD_CLOCKS = (12, 77)
 
 
 class RoomWatermaze:
@@ -169,20 +170,18 @@ def _begin(player, platform, length_frames):  # type: ignore[no-untyped-def]
     platform.unpaid = 0.0
     player.frame = 0
     player.last_frame = length_frames
+    load_clocks(player, CLOCKS)
     _load_map(player, platform)
     player.z = STANDING_Z  # the real level has run for a moment before the first observation
 
 
 @kernel
 def _load_map(player, platform):  # type: ignore[no-untyped-def]
-    """(Re)load: the platform goes down, clocks restart, the player spawns with a random heading."""
+    """(Re)load: the platform goes down, the player spawns with a random heading."""
     spawn = int(uniform(player) * len(SPAWNS))
     player.x, player.y, player.z = SPAWNS[spawn, 0], SPAWNS[spawn, 1], SPAWN_Z
     player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
     player.yaw = 360.0 * uniform(player)
-    player.engine_ms = 0
-    player.server_ms = 0
-    player.server_debt = SERVER_DEBT_MS
     player.trial_start = player.frame
     hide(player, platform)
 
@@ -201,9 +200,16 @@ def _step_slice(  # type: ignore[no-untyped-def]
                 break
             paid = platform.unpaid  # rewards arrive one frame late
             platform.unpaid = 0.0
-            if _run_engine(player, platform):
+            player.frame += 1
+            if platform.reloading:
+                load_clocks(player, RELOAD_CLOCKS)
+                _load_map(player, platform)
+            else:
+                ms, server_runs = pass_frame(player)
+                if server_runs and platform.touched_ms != UNTOUCHED:
+                    server_frame(player, platform)
                 turn(player, actions[i, 0])
-                move(player, solids, i, actions[i, 2], actions[i, 1], planes)
+                move(player, solids, i, actions[i, 2], actions[i, 1], ms, planes)
                 if platform.touched_ms == UNTOUCHED and touches(player, platform):
                     platform.touched_ms = player.server_ms
             if player.frame == player.last_frame:
@@ -220,18 +226,3 @@ def _step_slice(  # type: ignore[no-untyped-def]
         draw(platform, drawn, i)
 
 
-@kernel
-def _run_engine(player, platform):  # type: ignore[no-untyped-def]
-    """Advance the clocks by one frame; False if loading the map took all of it."""
-    player.frame += 1
-    if platform.reloading:
-        _load_map(player, platform)
-        return False
-    player.engine_ms += FRAME_MS
-    player.server_debt += FRAME_MS
-    if player.server_debt >= SERVER_FRAME_MS:
-        player.server_debt -= SERVER_FRAME_MS
-        player.server_ms += SERVER_FRAME_MS
-        if platform.touched_ms != UNTOUCHED:
-            server_frame(player, platform)
-    return True

@@ -43,14 +43,16 @@ from envs.labsim.world import (
     HALF_WIDTH,
     PLAYER,
     StepOut,
+    load_clocks,
     random_seed,
     uniform,
 )
 
 EPISODE_SECONDS = 60
 EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
-# Engine time that server frames lag behind at a load, from when a recorded door opened (16 to 49).
-SERVER_DEBT_MS = 30
+# Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were, and
+# a recorded door opens when it did.
+CLOCKS = (28, 18)
 
 
 class RoomsKeysDoorsPuzzle:
@@ -89,8 +91,7 @@ class RoomsKeysDoorsPuzzle:
         player["yaw"] = 360.0 * uniform(player)
         player["floor"] = FLOOR_Z
         player["vx"], player["vy"], player["vz"] = 0.0, 0.0, 0.0
-        player["engine_ms"], player["server_ms"] = 0, 0
-        player["server_debt"] = SERVER_DEBT_MS
+        load_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         _, things, textures, square = self._drawn()

@@ -28,13 +28,7 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
 from envs.labsim.models import SPIN_VIEWS
 from envs.labsim.physics import move, scratch, turn
 from envs.labsim.scene import NONE, THING_X, THING_Y, X0, X1, Y0, Y1
-from envs.labsim.world import (
-    FRAME_MS,
-    FRAMES_PER_SECOND,
-    HALF_WIDTH,
-    SERVER_FRAME_MS,
-    kernel,
-)
+from envs.labsim.world import FRAME_MS, FRAMES_PER_SECOND, HALF_WIDTH, kernel, pass_frame
 
 KEY_REWARD, DOOR_REWARD, GOAL_REWARD = 1.0, 1.0, 50.0
 SECONDS_AFTER_GOAL = 0.2
@@ -92,10 +86,12 @@ def step_slice(  # type: ignore[no-untyped-def]
                 break
             reward += game.unpaid  # rewards arrive one frame late
             game.unpaid = 0.0
-            if _run_engine(player):
+            player.frame += 1
+            ms, server_runs = pass_frame(player)
+            if server_runs:
                 _slide_doors(player, doors[i], solids.boxes[i], segments[i])
             turn(player, actions[i, 0])
-            move(player, solids, i, actions[i, 2], actions[i, 1], planes)
+            move(player, solids, i, actions[i, 2], actions[i, 1], ms, planes)
             _touch_keys(player, game, keys[i])
             _touch_doors(player, game, doors[i])
             if not game.goal_taken and touches_item(player, game.goal_x, game.goal_y, ITEM_Z):
@@ -117,19 +113,6 @@ def step_slice(  # type: ignore[no-untyped-def]
 def _seconds(frame):  # type: ignore[no-untyped-def]
     """The episode's clock after a number of frames, rounded as DeepMind Lab rounds it."""
     return frame * FRAME_MS / (FRAME_MS * FRAMES_PER_SECOND * 1.0)
-
-
-@kernel
-def _run_engine(player):  # type: ignore[no-untyped-def]
-    """Advance the clocks by one frame; True if the server has one, too."""
-    player.frame += 1
-    player.engine_ms += FRAME_MS
-    player.server_debt += FRAME_MS
-    if player.server_debt < SERVER_FRAME_MS:
-        return False
-    player.server_debt -= SERVER_FRAME_MS
-    player.server_ms += SERVER_FRAME_MS
-    return True
 
 
 @kernel

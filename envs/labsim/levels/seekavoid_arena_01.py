@@ -24,12 +24,13 @@ from envs.labsim.physics import move, scratch, turn
 from envs.labsim.scene import NONE
 from envs.labsim.world import (
     FEET,
-    FRAME_MS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
     StepOut,
     kernel,
+    load_clocks,
+    pass_frame,
     random_seed,
     uniform,
 )
@@ -43,6 +44,9 @@ NUM_APPLES = len(APPLES)
 APPLE, LEMON = 0, 1  # which kind an item is: apples come first
 FOOT = np.array([ITEM_Z + model.foot for model in ITEM_MODELS])  # of each kind's picture
 HEIGHT = np.array([model.height for model in ITEM_MODELS])
+
+# Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
+CLOCKS = (28, 18)
 
 # What the level remembers besides the player, one record per environment.
 ARENA = np.dtype(
@@ -146,7 +150,7 @@ def _load_map(player, arena, present):  # type: ignore[no-untyped-def]
     player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
     player.yaw = 360.0 * uniform(player)
     player.floor = 0.0
-    player.engine_ms = 0
+    load_clocks(player, CLOCKS)
     player.trial_start = player.frame
     present[:] = True
     arena.apples_left = NUM_APPLES
@@ -171,11 +175,11 @@ def _step_slice(  # type: ignore[no-untyped-def]
             if arena.reloading:
                 _load_map(player, arena, present[i])
             else:
-                player.engine_ms += FRAME_MS
+                ms, _ = pass_frame(player)
                 # Recorded rewards come one or two frames after a touch; two fits every one.
                 _take_items(player, arena, present[i])
                 turn(player, actions[i, 0])
-                move(player, solids, i, actions[i, 2], actions[i, 1], planes)
+                move(player, solids, i, actions[i, 2], actions[i, 1], ms, planes)
             if player.frame == player.last_frame:
                 # One more engine frame collects what the last one earned.
                 reward += arena.unpaid

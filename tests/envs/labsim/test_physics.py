@@ -28,9 +28,9 @@ class Body:
         )
         self.planes = physics.scratch()
 
-    def move(self, frames=1, forward=0, right=0):
+    def move(self, frames=1, forward=0, right=0, ms=16):
         for _ in range(frames):
-            physics.move(self.record[0], self.solids, 0, forward, right, self.planes)
+            physics.move(self.record[0], self.solids, 0, forward, right, ms, self.planes)
         return self
 
     def at(self, x, y, yaw=0.0):
