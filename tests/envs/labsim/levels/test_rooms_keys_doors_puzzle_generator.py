@@ -88,7 +88,8 @@ def solvable(puzzle):
 
 
 def test_every_puzzle_can_be_solved():
-    assert all(solvable(puzzle) for puzzle in puzzles()[:500])
+    assert len(puzzles()) == 3000
+    assert all(solvable(puzzle) for puzzle in puzzles())
 
 
 def test_the_solver_tells_when_a_key_is_missing():
