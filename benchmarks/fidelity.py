@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import bots
-from benchmarks.recordings import DATA, EVENTS, SEEDS, replay, rewarded_steps
+from benchmarks.recordings import (
+    DATA,
+    EVENTS,
+    SEEDS,
+    drift,
+    free_rows,
+    living_rows,
+    load,
+    replay,
+    rewarded_steps,
+)
 from benchmarks.rules import Rules
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
@@ -25,6 +35,7 @@ EPISODES = {"lasertag_three_opponents_small": 1000}  # three times as long as ot
 DEFAULT_EPISODES = 3000  # .. of each policy
 BOT_EPISODES = 200
 FORWARD, LOOK_LEFT, LOOK_RIGHT = 0, 4, 5
+TOLERANCE = {1: 0.8, 10: 3.0}  # agent steps -> units within which a position counts as met
 MEASURES = ("return", "positive_steps", "negative_steps")
 
 Policy = Callable[[NDArray[np.float64]], NDArray[np.int64]]  # units covered [B] -> actions [B]
@@ -93,22 +104,38 @@ def recorded_policies(level: str) -> dict[str, dict[str, list[float]]]:
     return {name: policies[name][level] for name in POLICIES if level in policies[name]}
 
 
+def replay_errors(level: str, seed: int) -> dict[str, Any]:
+    """How far labsim is off after one and ten recorded steps, and if it starts from row 0 alone."""
+    trace, solids = load(level, seed), Rules(level, [seed]).level.solids  # type: ignore[attr-defined]
+    errors: dict[str, Any] = {"yaw_max_deg": 0.0}
+    for steps, tolerance in TOLERANCE.items():
+        chosen = {
+            "free": free_rows(level, trace, solids, steps),
+            "living": living_rows(level, trace, steps),
+        }
+        for choice, rows in chosen.items():
+            missed = replay(level, seed, rows, steps)
+            errors |= {
+                f"{choice}_rows_{steps}_steps": len(rows),
+                f"{choice}_within_{tolerance}": float((missed.distance <= tolerance).mean()),
+                f"{choice}_{steps}_steps_max": float(missed.distance.max()),
+            }
+            if choice == "free":
+                errors["yaw_max_deg"] = max(errors["yaw_max_deg"], float(missed.yaw.max()))
+    if level != bots.LEVEL:  # what bots do there nobody can know
+        missed_rows = drift(level, seed)
+        errors |= {"drift_rows": len(missed_rows), "drift_max": float(missed_rows.max())}
+    return errors
+
+
 def measure(level: str, episodes: int) -> dict[str, dict[str, Any]]:
     """Collect everything that is printed about a level."""
     results: dict[str, dict[str, Any]] = {}
     for seed, name in SEEDS.items():
-        one, ten = replay(level, seed, 1), replay(level, seed, 10)
-        results[f"trace {name}"] = {
-            "rows": [len(one.distance), len(ten.distance)],
-            "one_step_p95": float(np.percentile(one.distance, 95)),
-            "within_0.8": float((one.distance <= 0.8).mean()),
-            "ten_steps_p95": float(np.percentile(ten.distance, 95)),
-            "within_3": float((ten.distance <= 3.0).mean()),
-            "yaw_max_deg": float(max(one.yaw.max(), ten.yaw.max())),
-        }
-    for event_level, seed, target in EVENTS:
+        results[f"trace {name}"] = replay_errors(level, seed)
+    for event_level, seed in EVENTS:
         if event_level == level:
-            recorded, rewarded = rewarded_steps(level, seed, target)
+            recorded, rewarded = rewarded_steps(level, seed)
             results[f"rewards {SEEDS[seed]}"] = {
                 "recorded_steps": recorded,
                 "labsim_steps": rewarded,

@@ -1,10 +1,11 @@
 """Recordings of the real DeepMind Lab, replayed in labsim from every recorded state.
 
-What labsim is put back to at a row is all that the recording knows: the player's place, heading and
-velocity, and from the row's number what his clock shows. Platforms and bots, whose state it does
-not know, are taken out of the way.
+labsim is led along a recording: at each row it is given the recorded place, heading and velocity.
+The rest is its own from there: how long frames last, which doors are open, what was taken.
+Platforms and bots, whose state nobody knows, are taken out of the way.
 """
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,18 +27,17 @@ FIGHT_STEPS = 10  # before and after a hit in which bots are near, shoot and sta
 FIRE = 8  # the action of those who stand still
 
 CLEAR = 25.0  # units to a wall or door: more than a player walks in an agent step
-EVENT_STEPS = 5  # before and after a reward in which platforms hold players and maps are loaded
+EVENT_STEPS = 4  # before and after a reward in which platforms hold players and maps are loaded
 FASTEST = 25.0  # more units than a player walks in an agent step: who moves more spawned
 OUT_OF_THE_WAY = 5000.0  # x of whatever recordings know nothing about
-CLOCKS = ("server_debt", "lag_ms")  # how long frames last; see `world.pass_frame`
 
-# Recordings whose rewards do not depend on what was random there: level, seed, and the target.
-EVENTS: tuple[tuple[str, int, tuple[float, float] | None], ...] = (
-    ("room_watermaze", 7003, (-194.19, 76.42)),  # where the recorded visit held the player
-    ("explore_goal_locations_small", 7003, (650.0, 750.0)),
-    ("seekavoid_arena_01", 7001, None),
-    ("seekavoid_arena_01", 7003, None),
-)
+# Where a recording's player found what was random there.
+TARGETS = {
+    ("room_watermaze", 7003): (-194.19, 76.42),
+    ("explore_goal_locations_small", 7003): (650.0, 750.0),
+}
+# Recordings whose rewards do not depend on what else was random there.
+EVENTS = (*TARGETS, ("seekavoid_arena_01", 7001), ("seekavoid_arena_01", 7003))
 
 
 class ReplayErrors(NamedTuple):
@@ -53,50 +53,95 @@ def load(level: str, seed: int) -> dict[str, NDArray]:
     return dict(np.load(DATA / f"{name}.npz"))
 
 
-def replay(level: str, seed: int, steps: int) -> ReplayErrors:
-    """Replay `steps` recorded actions from each row whose whole path is free; see `free_rows`."""
+def replay(level: str, seed: int, rows: Collection[int], steps: int) -> ReplayErrors:
+    """Replay `steps` recorded actions from each of these rows."""
     trace = load(level, seed)
-    rules = Rules(level, [seed])
-    start = {name: array.copy() for name, array in rules.level.state().items()}
-    solids: Solids = rules.level.solids  # type: ignore[attr-defined]  # every level of labsim has them
-    rows = free_rows(level, trace, solids, steps)
-    clocks = clocks_at_rows(level, seed)
-    errors = np.empty((len(rows), 2))
-    for k, row in enumerate(rows):
-        for name, array in rules.level.state().items():
-            array[...] = start[name]
+    errors = []
+    for row, rules in lead(level, seed):
+        if row not in rows:
+            continue
+        state = rules.level.state()
+        kept = {name: array.copy() for name, array in state.items()}
         _clear(rules)
-        place_as_recorded(rules, trace, row)
-        for name, clock in zip(CLOCKS, clocks[row], strict=True):
-            rules.level.players[name] = clock
         for action in trace["actions"][row : row + steps]:
             rules.step(np.array([action], np.int64))
         missed = float(rules.level.players["yaw"][0]) - trace["rot"][row + steps, 1]
-        errors[k, 0] = np.hypot(*(rules.xy()[0] - trace["pos"][row + steps, :2]))
-        errors[k, 1] = abs((missed + 180.0) % 360.0 - 180.0)
-    return ReplayErrors(errors[:, 0], errors[:, 1])
+        distance = np.hypot(*(rules.xy()[0] - trace["pos"][row + steps, :2]))
+        errors.append((distance, abs((missed + 180.0) % 360.0 - 180.0)))
+        for name, array in state.items():
+            array[...] = kept[name]
+    distances, yaws = np.array(errors, np.float64).reshape(-1, 2).T
+    return ReplayErrors(distances, yaws)
 
 
-def free_rows(level: str, trace: dict[str, NDArray], solids: Solids, steps: int) -> list[int]:
-    """Rows from which the player, for some steps, lives and walks on the floor, away from walls.
+def drift(level: str, seed: int) -> NDArray[np.float64]:
+    """Units by which labsim misses each row [N - 1] if it knows the first row and all actions.
+
+    Ends before a reward moves the player, which may be at once.
+    """
+    trace = load(level, seed)
+    rules = next(rules for _, rules in lead(level, seed))
+    _clear(rules)
+    last = len(trace["pos"]) - 1
+    if level in MOVED_BY_REWARDS:
+        last = min([last, *(np.flatnonzero(trace["rewards"]) - EVENT_STEPS).tolist()])
+    missed = np.empty(last)
+    for row in range(last):
+        rules.step(trace["actions"][row : row + 1].astype(np.int64))
+        missed[row] = np.hypot(*(rules.xy()[0] - trace["pos"][row + 1, :2]))
+    return missed
+
+
+def lead(level: str, seed: int) -> Iterator[tuple[int, Rules]]:
+    """Lead labsim along a recording, and give it at each row.
+
+    It is put on the recorded path, except while a platform holds the player.
+    """
+    trace, rules = load(level, seed), Rules(level, [seed])
+    if (level, seed) in TARGETS:
+        rules.level.place_target(0, np.array(TARGETS[level, seed]))
+    else:
+        _clear(rules)
+    for row in range(len(trace["pos"])):
+        held = isinstance(rules.level, RoomWatermaze) and rules.level.platforms["touched_ms"] >= 0
+        if not held:
+            place_as_recorded(rules, trace, row)
+        yield row, rules
+        if row < len(trace["actions"]):
+            rules.step(trace["actions"][row : row + 1].astype(np.int64))
+
+
+def living_rows(level: str, trace: dict[str, NDArray], steps: int) -> list[int]:
+    """Rows from which the player, for some steps, lives and walks on the floor.
 
     No platform holds him then, and no map is loaded.
     """
     pos, actions = trace["pos"], trace["actions"]
-    free = (wall_gap(pos[:, :2], solids) > CLEAR) & (pos[:, 2] < np.median(pos[:, 2]) + 0.01)
+    living = pos[:, 2] < np.median(pos[:, 2]) + 0.01
     if level in MOVED_BY_REWARDS:
         for event in np.flatnonzero(trace["rewards"]).tolist():
-            free[max(event - EVENT_STEPS, 0) : event + EVENT_STEPS] = False
-    free[1:] &= np.hypot(*np.diff(pos[:, :2], axis=0).T) < FASTEST
+            living[max(event - EVENT_STEPS, 0) : event + EVENT_STEPS] = False
+    living[1:] &= np.hypot(*np.diff(pos[:, :2], axis=0).T) < FASTEST
+    # The dead neither move nor turn, whatever they do.
+    still = (np.diff(pos, axis=0) == 0.0).all(axis=1) & (np.diff(trace["rot"][:, 1]) == 0.0)
+    living[:-1] &= ~still | (actions[: len(still)] == FIRE)
+    return _runs(living, steps)
+
+
+def free_rows(level: str, trace: dict[str, NDArray], solids: Solids, steps: int) -> list[int]:
+    """Those living rows whose path is away from walls and, in lasertag, from hits and shoves."""
+    free = wall_gap(trace["pos"][:, :2], solids) > CLEAR
     if level == "lasertag_three_opponents_small":
         hit = (np.hypot(*trace["vel"][:, :2].T) > RUNNING) | (trace["vel"][:, 2] != 0.0)
         for event in np.flatnonzero(hit).tolist():
             free[max(event - FIGHT_STEPS, 0) : event + FIGHT_STEPS] = False
-    # The dead neither move nor turn, whatever they do.
-    still = (np.diff(pos, axis=0) == 0.0).all(axis=1) & (np.diff(trace["rot"][:, 1]) == 0.0)
-    free[:-1] &= ~still | (actions[: len(still)] == FIRE)
-    last = len(pos) - 1 - steps
-    return [row for row in range(last + 1) if free[row : row + steps + 1].all()]
+    living = living_rows(level, trace, steps)
+    return sorted(set(living) & set(_runs(free, steps)))
+
+
+def _runs(fit: NDArray[np.bool_], steps: int) -> list[int]:
+    """Rows that are fit, as are `steps` more after them."""
+    return [row for row in range(len(fit) - steps) if fit[row : row + steps + 1].all()]
 
 
 def wall_gap(xy: NDArray[np.float64], solids: Solids) -> NDArray[np.float64]:
@@ -124,47 +169,16 @@ def place_as_recorded(rules: Rules, trace: dict[str, NDArray], row: int) -> None
     rules.level.place(0, np.array([*trace["pos"][row, :2], yaw]), velocity)
 
 
-def rewarded_steps(
-    level: str, seed: int, target: tuple[float, float] | None
-) -> tuple[list[int], list[int]]:
-    """Steps at which a recording was rewarded, and the same in labsim.
-
-    labsim is put on the recorded path at every row, except while a platform holds the player.
-    """
+def rewarded_steps(level: str, seed: int) -> tuple[list[int], list[int]]:
+    """Steps at which a recording was rewarded, and the same in labsim."""
     recorded = np.flatnonzero(load(level, seed)["rewards"]).tolist()
-    rewards, _ = _follow(level, seed, target, recorded[-1] + 10)
-    return recorded, np.flatnonzero(rewards).tolist()
-
-
-def clocks_at_rows(level: str, seed: int) -> NDArray[np.int64]:
-    """What the player's clock shows at each row: [N, 2], named by CLOCKS.
-
-    It depends on nothing but the number of frames since the map was (re)loaded.
-    """
-    targets = {(name, number): target for name, number, target in EVENTS}
-    target = targets.get((level, seed), (OUT_OF_THE_WAY, 0.0))
-    if level not in MOVED_BY_REWARDS:
-        target = None
-    return _follow(level, seed, target, len(load(level, seed)["pos"]))[1]
-
-
-def _follow(
-    level: str, seed: int, target: tuple[float, float] | None, last: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Step labsim through a recording's first rows: rewards [last], clocks at rows [last, 2]."""
-    trace, rules = load(level, seed), Rules(level, [seed])
-    if target is not None:
-        rules.level.place_target(0, np.array(target))
-    last = min(last, len(trace["pos"]))
-    rewards, clocks = np.zeros(last, np.float32), np.empty((last, len(CLOCKS)), np.int64)
-    for t in range(last):
-        held = isinstance(rules.level, RoomWatermaze) and rules.level.platforms["touched_ms"] >= 0
-        if not held:
-            place_as_recorded(rules, trace, t)
-        clocks[t] = [rules.level.players[name][0] for name in CLOCKS]
-        if t < len(trace["actions"]):
-            rewards[t] = rules.step(trace["actions"][t : t + 1].astype(np.int64))[0]
-    return rewards, clocks
+    rewarded = []
+    for row, rules in lead(level, seed):
+        if row > 0 and rules.out.reward[0] != 0:
+            rewarded.append(row - 1)
+        if row == recorded[-1] + 10:
+            break
+    return recorded, rewarded
 
 
 def _clear(rules: Rules) -> None:

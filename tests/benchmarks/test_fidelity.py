@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import fidelity, recordings
+from benchmarks import bots, fidelity, recordings
 from benchmarks.rules import Rules
 from envs import LEVELS
 
@@ -11,13 +11,37 @@ from envs import LEVELS
 @pytest.mark.parametrize("seed", recordings.SEEDS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_recorded_actions_lead_where_they_led(level, seed):
-    """95 % within 0.8 units after one agent step and 3 units after ten."""
-    one, ten = recordings.replay(level, seed, 1), recordings.replay(level, seed, 10)
-    assert len(one.distance) > 70
-    assert len(ten.distance) >= 8
-    assert np.percentile(one.distance, 95) <= 0.8
-    assert np.percentile(ten.distance, 95) <= 3.0
-    assert max(one.yaw.max(), ten.yaw.max()) < 0.01
+    """At walls, too; in lasertag, where bots are unknown, mostly."""
+    errors = fidelity.replay_errors(level, seed)
+    assert errors["free_rows_1_steps"] > 70
+    assert errors["free_rows_10_steps"] >= 8
+    assert errors["yaw_max_deg"] < 0.01
+    if level == bots.LEVEL:
+        assert errors["free_within_0.8"] >= 0.95
+        assert errors["free_within_3.0"] >= 0.95
+        assert errors["living_rows_1_steps"] > 600
+        assert errors["living_within_0.8"] >= 0.9
+        assert errors["living_within_3.0"] >= 0.8
+    else:
+        assert errors["living_rows_10_steps"] > 250
+        assert errors["living_1_steps_max"] < 0.1
+        assert errors["living_10_steps_max"] < 2.0
+
+
+@pytest.mark.parametrize(
+    ("level", "seed", "rows", "limit"),
+    [
+        ("room_watermaze", 7001, 1000, 5.0),
+        ("room_watermaze", 7003, 411, 2.0),
+        ("explore_goal_locations_small", 7001, 1000, 0.5),
+        ("seekavoid_arena_01", 7001, 299, 0.3),
+        ("seekavoid_arena_01", 7003, 299, 0.3),
+    ],
+)
+def test_the_first_row_and_all_actions_tell_the_whole_way(level, seed, rows, limit):
+    missed = recordings.drift(level, seed)
+    assert len(missed) == rows
+    assert missed.max() < limit
 
 
 @pytest.mark.parametrize(
@@ -32,10 +56,7 @@ def test_recorded_actions_lead_where_they_led(level, seed):
 )
 def test_recorded_rewards_come_when_they_came(event, steps):
     recorded, ours = recordings.rewarded_steps(*event)
-    assert recorded == steps
-    assert len(ours) == len(steps)
-    # A platform pays some server frames after a touch; what is touched pays at once.
-    assert np.abs(np.subtract(recorded, ours)).max() <= (2 if len(steps) == 5 else 0)
+    assert recorded == ours == steps
 
 
 def test_rows_are_free_where_nothing_is_near():
@@ -64,7 +85,7 @@ def test_rows_near_a_map_that_is_loaded_or_a_fight_are_not_free():
     trace = {"pos": still, "actions": np.full(40, 8), "rewards": rewards, "rot": still}
     trace["vel"] = np.zeros((41, 3))
     busy = set(range(40)) - set(recordings.free_rows(level, trace, solids, 1))
-    assert busy == set(range(14, 25))
+    assert busy == set(range(15, 24))
     assert len(recordings.free_rows("seekavoid_arena_01", trace, solids, 1)) == 40
     trace["vel"][20, 0] = 326.0
     fight = "lasertag_three_opponents_small"
@@ -89,7 +110,8 @@ def test_policies_without_eyes_earn_what_they_earned(level, policy):
 
 
 def test_each_level_is_compared_and_json_is_one_object(monkeypatch, capsys):
-    monkeypatch.setattr(recordings, "free_rows", lambda *_: [100])
+    monkeypatch.setattr(fidelity, "free_rows", lambda *_: [100])
+    monkeypatch.setattr(fidelity, "living_rows", lambda *_: [100])
     fidelity.main(["seekavoid_arena_01", "rooms_keys_doors_puzzle", "--json", "--episodes", "3"])
     results = json.loads(capsys.readouterr().out)
     assert list(results) == ["seekavoid_arena_01", "rooms_keys_doors_puzzle"]

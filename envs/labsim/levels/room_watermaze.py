@@ -224,5 +224,3 @@ def _step_slice(  # type: ignore[no-untyped-def]
         out.truncated[i] = player.frame == player.last_frame
         out.success_seconds[i] = success
         draw(platform, drawn, i)
-
-

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from envs.labsim import physics
 from envs.labsim.collision import Solids, wall_planes
-from envs.labsim.world import PLAYER
+from envs.labsim.world import PLAYER, load_clocks, pass_frame
 
 FLOOR = 16.0
 STANDING = FLOOR + 24.0 + 0.125
@@ -62,14 +62,16 @@ def test_coasting_stops_after_22_frames_and_about_40_units():
     assert body.x - start == pytest.approx(44.0, abs=4.5)
 
 
-def test_recorded_run_is_matched(forward_and_coast):
-    """The real engine's frames last 17, 17 and 14 ms; ours last 16, so ends may differ a bit."""
+def test_recorded_run_is_matched_to_the_last_digit(forward_and_coast):
+    """With the clock, whose two numbers are fitted, every frame is as long as it was."""
     body = Body()
+    load_clocks(body.record[0], (22, 40))
     distance = forward_and_coast["P"][:, 0] - forward_and_coast["P"][0, 0]
     for frame in range(1, 81):
-        body.move(forward=1 if frame <= 40 else 0)
-        assert abs(body.x - distance[frame]) < 2.0, frame
-        assert abs(body.vx - forward_and_coast["V"][frame, 0]) < 13.0, frame
+        ms, _ = pass_frame(body.record[0])
+        body.move(forward=1 if frame <= 40 else 0, ms=ms)
+        assert abs(body.x - distance[frame]) < 0.001, frame
+        assert body.vx == forward_and_coast["V"][frame, 0], frame
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ import pytest
 
 from envs.labsim.world import (
     PLAYER,
+    load_clocks,
+    pass_frame,
     place_cameras,
     random_seed,
     short_angle,
@@ -27,6 +29,34 @@ def test_random_numbers_are_uniform_and_streams_differ():
     np.testing.assert_allclose(draws.mean(axis=1), 0.5, atol=0.03)
     np.testing.assert_allclose(draws.var(axis=1), 1 / 12, atol=0.01)
     assert abs(np.corrcoef(draws)[np.triu_indices(3, 1)]).max() < 0.08
+
+
+def test_frames_last_17_17_and_14_ms_in_turn_and_16_on_average():
+    player = np.zeros(1, PLAYER)[0]
+    load_clocks(player, (12, 49))
+    lengths, server = zip(*(pass_frame(player) for _ in range(300)), strict=True)
+    # The start of the recordings of the three larger maps, 4 frames an agent step.
+    assert lengths[:28] == (
+        14, 17, 17, 14, 17, 17, 17, 17, 17, 17, 17, 17, 14, 17, 17, 17, 17, 17, 17, 17,
+        17, 14, 14, 17, 17, 14, 17, 17,
+    )  # fmt: skip
+    for first in range(75, 225):
+        assert sum(lengths[first : first + 75]) == 75 * 16
+        assert sum(lengths[first : first + 3]) in (45, 48, 51)
+    assert (player["engine_ms"], player["server_ms"]) == (4800, 4800)
+    # 12 ms are over already: the third frame is the first in which the server has one.
+    assert np.flatnonzero(server)[:4].tolist() == [2, 5, 8, 11]
+    assert sum(server) == 96
+    assert player["lag_ms"] - 49 == 4800 - sum(lengths)
+
+
+@pytest.mark.parametrize(("debt", "known"), [(16, 0), (12, 46), (15, 49), (49, 33)])
+def test_a_frame_is_short_within_5_ms_of_the_server_frame_last_heard_of(debt, known):
+    for ahead, ms in ((5, 14), (6, 17)):
+        player = np.zeros(1, PLAYER)[0]
+        load_clocks(player, (debt, known + ahead))
+        assert pass_frame(player)[0] == ms
+        assert player["lag_ms"] == known + ahead + 16 - ms
 
 
 def test_cameras_are_26_units_above_the_origin_and_have_their_own_clock():

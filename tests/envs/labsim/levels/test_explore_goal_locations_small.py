@@ -143,7 +143,7 @@ def test_the_reward_comes_one_frame_after_the_touch_and_the_map_is_loaded_again(
         assert game.player["vx"] == game.player["vy"] == 0.0  # nobody moved in these frames
         places.add((float(game.player["x"]), float(game.player["y"])))
         game.step(FORWARD, 1)
-        assert np.hypot(game.player["vx"], game.player["vy"]) == pytest.approx(51, abs=1)
+        assert np.hypot(game.player["vx"], game.player["vy"]) == pytest.approx(54, abs=1)
     assert places <= set(map(tuple, make_map(lab_seed(7003)).spawns.tolist()))
     assert len(places) > 8
     assert game.level.target(0).tolist() == [650, 750]
@@ -159,7 +159,7 @@ def test_the_recorded_goal_is_reached_in_the_recorded_step():
     assert rewards == trace["rewards"][: event + 1].tolist() == [0.0] * 5 + [10.0]
     # One frame of movement after the new spawn, as recorded.
     speed = np.hypot(*trace["vel"][event + 1, :2])
-    assert np.hypot(game.player["vx"], game.player["vy"]) == pytest.approx(speed, abs=4)
+    assert np.hypot(game.player["vx"], game.player["vy"]) == pytest.approx(speed, abs=1)
 
 
 def test_success_seconds_count_from_each_spawn():
@@ -228,59 +228,6 @@ def test_the_goal_bobs_between_0_and_8_units():
         assert z1 - z0 == pytest.approx(16.25)
     assert min(heights) == pytest.approx(24.0, abs=0.05)
     assert max(heights) == pytest.approx(32.0, abs=0.05)
-
-
-def free_rows(trace, cells, steps):
-    """Rows from which the player stays away from walls, and from a reload, for some steps."""
-    solid = np.argwhere(cells)[:, ::-1] * 100.0 + 50.0  # x, y of their centres
-    away = np.abs(trace["pos"][:, None, :2] - solid).max(axis=2).min(axis=1) - 66.0
-    free = away > 25.0
-    rows = range(len(trace["actions"]) - steps + 1)
-    return [
-        r for r in rows
-        if free[r : r + steps + 1].all() and not trace["rewards"][max(r - 1, 0) : r + steps].any()
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("steps", "limit"), [(1, 0.8), (10, 3.0)])
-def test_recorded_movement_is_reproduced_away_from_walls(steps, limit):
-    all_errors = []
-    for seed in TRACES:
-        trace = load(seed)
-        rows = free_rows(trace, Game(seed=seed).level.solids.cells[0], steps)
-        errors, turns = replay(trace, seed, rows, steps)
-        all_errors += errors.tolist()
-        assert turns.max() < 0.01
-    assert len(all_errors) > 60
-    assert (np.array(all_errors) <= limit).mean() >= 0.95
-
-
-@pytest.mark.parametrize(("steps", "limit"), [(1, 0.8), (10, 3.0)])
-@pytest.mark.parametrize("seed", TRACES)
-def test_recorded_movement_is_reproduced_everywhere(seed, steps, limit):
-    """Mostly along walls."""
-    trace = load(seed)
-    rows = [
-        r for r in range(len(trace["actions"]) - steps + 1)
-        if not trace["rewards"][max(r - 1, 0) : r + steps].any()
-    ]  # fmt: skip
-    errors, turns = replay(trace, seed, rows, steps)
-    assert (errors <= limit).mean() >= 0.95
-    assert turns.max() < 0.01
-
-
-def replay(trace, seed, rows, steps):
-    """Replay recorded actions from each row; give distances (units) and turns (degrees) missed."""
-    game = copies_of_one_game(len(rows), seed)
-    for i, row in enumerate(rows):
-        place_as_recorded(game.level, i, trace, row)
-    for k in range(steps):
-        game.step(trace["actions"][np.array(rows) + k].astype(int))
-    ends = np.array(rows) + steps
-    players = game.level.players
-    errors = np.hypot(players["x"] - trace["pos"][ends, 0], players["y"] - trace["pos"][ends, 1])
-    turns = np.abs((players["yaw"] - trace["rot"][ends, 1] + 180.0) % 360.0 - 180.0)
-    return errors, turns
 
 
 @pytest.mark.parametrize(("row", "part"), [(260, np.s_[6:52, :72]), (200, np.s_[6:52, :50])])

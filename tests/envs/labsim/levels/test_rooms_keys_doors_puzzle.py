@@ -332,49 +332,19 @@ def test_is_open_knows_walls_and_closed_doors(x, y, is_open):
     assert Game().level.is_open(0, x, y) == is_open
 
 
-def test_recorded_steps_are_matched(keys_doors_traces):
-    """Each recorded step is repeated from its start; keys, doors and rewards go on by themselves.
-
-    DeepMind Lab's frames last 17, 17 and 14 ms, ours 16.
-    """
+def test_recorded_games_are_replayed_from_their_first_row_alone(keys_doors_traces):
+    """All rewards come when they came, and 899 steps later the player is where he was."""
     for seed, trace in keys_doors_traces.items():
         game = Game(seeds=(seed,))
-        turned, moved = [], []
+        game.level.place(0, np.array([*trace["pos"][0, :2], trace["rot"][0, 1]]), np.zeros(2))
+        missed = []
         for t in range(len(trace["pos"]) - 1):
             assert game.level.is_open(0, *trace["pos"][t, :2])
-            _set_state(game, trace, t)
-            reward = game.step(trace["actions"][t])[0]
-            assert reward == trace["rewards"][t], (seed, t)
-            player = game.player
-            moved.append(np.hypot(*(trace["pos"][t + 1, :2] - (player["x"], player["y"]))))
-            turned.append((trace["rot"][t + 1, 1] - player["yaw"] + 180) % 360 - 180)
-        assert np.quantile(moved, 0.95) < 0.8
-        assert max(moved) < 3.0  # also while a door opens
-        assert np.quantile(np.abs(turned[1:]), 0.95) < 0.01
-
-
-def test_recorded_ways_are_matched_over_ten_steps(keys_doors_traces):
-    gaps = []
-    for seed, trace in keys_doors_traces.items():
-        for first in range(0, len(trace["pos"]) - 11, 10):
-            game = Game(seeds=(seed,))
-            _set_state(game, trace, first)
-            for t in range(first, first + 10):
-                game.step(trace["actions"][t])
-            gap = trace["pos"][first + 10, :2] - (game.player["x"], game.player["y"])
-            if not 15 <= first <= 30:  # here a door opens, with a key found before
-                gaps.append(np.hypot(*gap))
-    assert np.quantile(gaps, 0.95) < 3.0
-
-
-def _set_state(game, trace, t):
-    yaw = np.radians(trace["rot"][t, 1])
-    ahead, left = trace["vel"][t, :2]
-    velocity = np.array(
-        [ahead * np.cos(yaw) - left * np.sin(yaw), ahead * np.sin(yaw) + left * np.cos(yaw)]
-    )
-    pose = np.array([*trace["pos"][t, :2], trace["rot"][t, 1]])
-    game.level.place(0, pose, velocity)
+            assert game.step(trace["actions"][t])[0] == trace["rewards"][t], (seed, t)
+            way = trace["pos"][t + 1, :2] - (game.player["x"], game.player["y"])
+            missed.append(np.hypot(*way))
+        assert len(missed) == 899
+        assert max(missed) < 0.3
 
 
 def test_random_policy_does_as_in_deepmind_lab():

@@ -190,34 +190,11 @@ def test_the_arena_ends_at_its_walls(x, y, is_open):
 
 
 @pytest.mark.parametrize("seed", TRACES)
-@pytest.mark.parametrize(("steps", "limit"), [(1, 0.8), (10, 3.0)])
-def test_recorded_steps_are_matched_away_from_walls(seed, steps, limit):
-    trace = load(seed)
-    actions = trace["actions"].astype(np.int64)
-    walls = SeekavoidArena01(1).solids.walls[0]
-    gap = (trace["pos"][:, :2] @ walls[:, :2].T - walls[:, 2]).min(axis=1)
-    rows = [r for r in range(len(gap) - steps) if (gap[r : r + steps + 1] > 25.0).all()]
-    assert len(rows) > 70
-    game, rows = Game(len(rows)), np.array(rows)
-    for i, row in enumerate(rows):
-        place_as_recorded(game.level, i, trace, row)
-    for k in range(steps):
-        game.step(actions[rows + k])
-    players, ends = game.level.players, trace["pos"][rows + steps]
-    missed = np.hypot(players["x"] - ends[:, 0], players["y"] - ends[:, 1])
-    assert np.quantile(missed, 0.95) < limit
-    turned = players["yaw"] - trace["rot"][rows + steps, 1]
-    assert np.abs((turned + 180.0) % 360.0 - 180.0).max() < 0.01
-
-
-@pytest.mark.parametrize("seed", TRACES)
 def test_recorded_rewards_come_at_their_steps(seed):
-    """The player is put on the recorded path at every row, as recorded frames differ in length."""
+    """The player knows the first recorded row alone, and all actions."""
     trace, game = load(seed), Game()
-    rewards = []
-    for row, action in enumerate(trace["actions"].astype(np.int64)):
-        place_as_recorded(game.level, 0, trace, row)
-        rewards.append(game.step(action)[0])
+    place_as_recorded(game.level, 0, trace, 0)
+    rewards = [game.step(action)[0] for action in trace["actions"].astype(np.int64)]
     assert rewards == trace["rewards"].tolist()
     assert np.count_nonzero(rewards) == (1 if seed == 7001 else 4)
 
