@@ -118,6 +118,7 @@ def replay_errors(level: str, seed: int) -> dict[str, Any]:
             errors |= {
                 f"{choice}_rows_{steps}_steps": len(rows),
                 f"{choice}_within_{tolerance}": float((missed.distance <= tolerance).mean()),
+                f"{choice}_{steps}_steps_median": float(np.median(missed.distance)),
                 f"{choice}_{steps}_steps_max": float(missed.distance.max()),
             }
             if choice == "free":
@@ -183,7 +184,7 @@ def _print(level: str, results: dict[str, dict[str, Any]]) -> None:
     for section, values in results.items():
         print(f"  {section}")
         for name, value in values.items():
-            text = value if isinstance(value, list | int) else f"{value:.3f}"
+            text = value if isinstance(value, list | int) else f"{value:.4f}"
             print(f"    {name:32} {text}", flush=True)
 
 

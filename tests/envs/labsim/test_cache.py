@@ -10,19 +10,18 @@ import envs.labsim
 from envs.labsim import cache, physics
 
 ROOT = Path(envs.__file__).parent.parent
-# `_apply_friction` is in physics.py; the length of a frame, which it uses, in world.py.
+# `run_timers` is in lasertag_fighters.py; the length of a frame, which it uses, in world.py.
 PROGRAM = """
 import numpy as np
-from envs.labsim import cache, physics
-from envs.labsim.world import PLAYER
-player = np.zeros(1, PLAYER)
-player["vx"] = 100.0
-physics._apply_friction(player[0], True)
-print(cache.source_hash(), float(player["vx"][0]))
+from envs.labsim import cache
+from envs.labsim.levels.lasertag_fighters import FIGHTER, run_timers
+fighter = np.zeros(1, FIGHTER)
+run_timers(fighter[0])
+print(cache.source_hash(), int(fighter["decay_ms"][0]))
 """
 
 
-def run(tree: Path, cache_home: Path) -> tuple[str, float]:
+def run(tree: Path, cache_home: Path) -> tuple[str, int]:
     environment = os.environ | {"XDG_CACHE_HOME": str(cache_home), "PYTHONPATH": str(tree)}
     environment.pop("NUMBA_CACHE_DIR", None)
     output = subprocess.run(
@@ -33,7 +32,7 @@ def run(tree: Path, cache_home: Path) -> tuple[str, float]:
         text=True,
         check=True,
     ).stdout.split()
-    return output[0], float(output[1])
+    return output[0], int(output[1])
 
 
 def test_a_changed_constant_in_another_file_gives_new_kernels(tmp_path):
@@ -41,12 +40,12 @@ def test_a_changed_constant_in_another_file_gives_new_kernels(tmp_path):
     tree, home = tmp_path / "tree", tmp_path / "cache"
     shutil.copytree(ROOT / "envs", tree / "envs", ignore=shutil.ignore_patterns("__pycache__"))
     first_hash, first = run(tree, home)
-    assert first == 100.0 * (1 - 6 * 0.016)
+    assert first == 16
     world = tree / "envs" / "labsim" / "world.py"
     source = world.read_text()
     world.write_text(source.replace("FRAME_MS = 16 ", "FRAME_MS = 25 "))
     changed_hash, changed = run(tree, home)
-    assert changed == 100.0 * (1 - 6 * 0.025)
+    assert changed == 25
     assert changed_hash != first_hash
     assert {path.name for path in (home / "labsim").iterdir()} == {first_hash, changed_hash}
     for name in (first_hash, changed_hash):
