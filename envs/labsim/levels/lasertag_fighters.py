@@ -10,7 +10,7 @@ import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
 from envs.labsim.text_maze import FLOOR_Z, STANDING_Z
-from envs.labsim.world import FRAME_MS, HALF_WIDTH, PLAYER, SERVER_FRAME_MS, kernel, uniform
+from envs.labsim.world import FRAME_MS, HALF_WIDTH, PLAYER, kernel, uniform
 
 # Numba calls it experimental that functions made for PLAYER take its extension FIGHTER.
 warnings.filterwarnings("ignore", category=NumbaExperimentalFeatureWarning)
@@ -33,7 +33,8 @@ MAX_KNOCKBACK = 200  # points
 SLIDE_MS_PER_DAMAGE, MIN_SLIDE_MS, MAX_SLIDE_MS = 2, 50, 200  # without ground under the feet
 RESPAWN_MS = 1700  # after a tag, FIRE brings the player back ..
 FORCED_RESPAWN_MS = 20000  # .. and this much later he comes back by himself
-BOT_RESPAWN_MS = 1000  # bots press FIRE this long after their death, up to twice as long
+THINK_MS = 100  # between two thoughts of a bot
+BOT_RESPAWN_MS = 1000  # bots press FIRE this long after noticing their death, up to twice as long
 
 TAG_REWARD, SELF_TAG_REWARD = 1.0, -1.0
 
@@ -65,7 +66,7 @@ FIGHTER = np.dtype(
         ("ideal_slope", np.float64),
         ("think_ms", np.int64),  # time of the next thought
         ("press_ms", np.int64),  # dead bots press FIRE from then on
-        ("last_health", np.int64),  # at the last thought
+        ("last_health", np.int64),  # when it last looked for enemies; less since: hurt, or decay
         ("enemy", np.int64),  # a fighter, or NOBODY
         ("sight_ms", np.int64),  # when the enemy was noticed ..
         ("visible_ms", np.int64),  # .. and last seen ..
@@ -118,7 +119,6 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     fighter.enemy, fighter.goal = NOBODY, NOBODY
     fighter.wish_x, fighter.wish_y = 0.0, 0.0
     now = random.engine_ms
-    fighter.think_ms = now + SERVER_FRAME_MS
     fighter.dodge_ms, fighter.strafe_ms = now, now
     fighter.pause_until_ms, fighter.burst_until_ms = now, now
     put_box(fighter, boxes, k)
@@ -158,7 +158,6 @@ def run_timers(fighter):  # type: ignore[no-untyped-def]
         fighter.decay_ms -= DECAY_MS
         if fighter.health > MAX_HEALTH:
             fighter.health -= 1
-            fighter.last_health -= 1  # nobody hurt him
         if fighter.armour > MAX_HEALTH:
             fighter.armour -= 1
     if fighter.weapon_ms > 0:
@@ -203,7 +202,9 @@ def _die(victim, random):  # type: ignore[no-untyped-def]
     victim.shooting = False
     victim.vx, victim.vy, victim.vz = 0.0, 0.0, 0.0
     victim.died_ms = random.engine_ms
-    victim.press_ms = random.engine_ms + int(BOT_RESPAWN_MS * (1.0 + uniform(random)))
+    # A bot notices at a thought that it is dead, and at another one that the wait is over.
+    thoughts = int(np.ceil(BOT_RESPAWN_MS * (1.0 + uniform(random)) / THINK_MS))
+    victim.press_ms = victim.think_ms + thoughts * THINK_MS
 
 
 @kernel

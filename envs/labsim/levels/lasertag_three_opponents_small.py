@@ -19,6 +19,7 @@ from envs.labsim.levels.lasertag_fighters import (
     GAME,
     NOBODY,
     NUM_FIGHTERS,
+    THINK_MS,
     may_return,
     put_box,
     run_timers,
@@ -60,7 +61,6 @@ EPISODE_SECONDS = 240
 EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
 NEVER_MS = 2**60
 HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
-THINK_MS = 100  # between two thoughts of a bot
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
 CLOCKS = (12, 49)
 
@@ -108,6 +108,8 @@ class LasertagThreeOpponentsSmall:
         self.avoid_ms[i] = 0
         self.orbs["owner"][i] = NOBODY
         boxes[:] = -1.0
+        # Bots think in turn.
+        fighters["think_ms"] = THINK_MS * np.arange(NUM_FIGHTERS) // (NUM_FIGHTERS - 1)
         for k in range(NUM_FIGHTERS):
             spawn(fighters, k, self.spawns[i, : self.games["num_spawns"][i]], boxes)
         self._update_scene(i)
@@ -211,8 +213,8 @@ def _step_slice(  # type: ignore[no-untyped-def]
             player.frame += 1
             ms, server_runs = pass_frame(player)
             now = player.engine_ms
+            _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
             if server_runs:
-                _run_bots(fighters, game, items, avoid_ms[i], cells, steps[i], now)
                 clear_old_drops(items, now)
             _return_dead(
                 fighters, spawns[i, : game.num_spawns], solids.boxes[i], actions[i, 3] != 0, now
@@ -223,6 +225,8 @@ def _step_slice(  # type: ignore[no-untyped-def]
             for k in range(NUM_FIGHTERS):
                 if fighters[k].alive:
                     run_timers(fighters[k])
+                    if k != AGENT:
+                        turn_view(fighters[k])
                     _walk(fighters[k], k, solids, i, actions, ms, planes)
                     take_items(fighters[k], items, game.special, now)
             reward += _shoot(fighters, game, orbs, cells)
@@ -239,16 +243,17 @@ def _step_slice(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _run_bots(fighters, game, items, avoid_ms, cells, steps, now):  # type: ignore[no-untyped-def]
-    """One server frame of the living bots: now and then they think, always they turn."""
+def _let_bots_think(  # type: ignore[no-untyped-def]
+    fighters, game, items, avoid_ms, cells, steps, now
+):
+    """Let those bots think whose time it is; the dead keep time, too."""
     for k in range(1, NUM_FIGHTERS):
         bot = fighters[k]
-        if not bot.alive:
+        if now < bot.think_ms:
             continue
-        if now >= bot.think_ms:
-            bot.think_ms = now + THINK_MS
+        bot.think_ms += THINK_MS * ((now - bot.think_ms) // THINK_MS + 1)
+        if bot.alive:
             think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
-        turn_view(bot)
 
 
 @kernel

@@ -23,6 +23,7 @@ from envs.labsim.world import HALF_WIDTH, kernel, uniform
 # After a bot has been at an item, it thinks of other ones for this long.
 AVOID_MS = np.array([10000, 35000, 25000])  # a gadget, health, armour
 ARRIVED = 24.0  # units along x and y from an item at which a bot has been there
+LOOK_AHEAD = 3  # cells; the engine has 300 units
 SLOW_DISTANCE = 100.0  # units from an item from which on bots slow down
 # What items are worth to a bot, for one more cell on the way to it.
 GADGET_WORTH, SPARE_GADGET_WORTH = 4.0, 1.0  # without a special gadget, and with one
@@ -51,15 +52,33 @@ def walk_to(bot, x, y, steps):  # type: ignore[no-untyped-def]
 
     steps: u8 [cells, cells], see `walking_distances`.
     """
+    x, y = _on_the_way(bot, x, y, steps, 1)
+    _wish(bot, x - bot.x, y - bot.y)
+
+
+@kernel
+def look_ahead(bot, items, steps):  # type: ignore[no-untyped-def]
+    """Where a bot looks that has no enemy: to a point on the way to its goal."""
+    if bot.goal == NOBODY:
+        return bot.x + bot.wish_x, bot.y + bot.wish_y
+    item = items[bot.goal]
+    return _on_the_way(bot, item.x, item.y, steps, LOOK_AHEAD)
+
+
+@kernel
+def _on_the_way(bot, x, y, steps, cells):  # type: ignore[no-untyped-def]
+    """The point so many cells further on a bot's way to (x, y), or that if it is nearer."""
     here, goal = cell_of(bot.x, bot.y), cell_of(x, y)
-    if here != goal and steps[goal, here] != NO_WAY:
+    if here == goal or steps[goal, here] == NO_WAY:
+        return x, y
+    for _ in range(cells):
         best = here
         for side in range(4):
             near = here + (1 if side == 0 else -1 if side == 1 else SIDE if side == 2 else -SIDE)
             if steps[goal, near] < steps[goal, best]:
                 best = near
-        x, y = CELL * (best % SIDE + 0.5), CELL * (best // SIDE + 0.5)
-    _wish(bot, x - bot.x, y - bot.y)
+        here = best
+    return CELL * (here % SIDE + 0.5), CELL * (here // SIDE + 0.5)
 
 
 @kernel

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from envs.labsim.levels.lasertag_bots import ACCURACY, FIRE_THROTTLE
-from envs.labsim.levels.lasertag_fighters import DISC
+from envs.labsim.levels.lasertag_fighters import DISC, hurt
 from envs.labsim.levels.lasertag_maps import NO_WAY, walking_distances
-from tests.envs.labsim.levels.lasertag_game import FIRE, LOOK_LEFT, STRAFE_LEFT, Hall
+from tests.envs.labsim.levels.lasertag_game import FIRE, LOOK_LEFT, STRAFE_LEFT, Game, Hall
 
 Y = 553.0
 WALL = ((1, 5), (2, 5), (3, 5), (4, 5), (5, 5), (6, 5), (7, 5), (8, 5), (9, 5))
@@ -64,13 +64,16 @@ def test_the_field_of_view_grows_from_90_to_180_degrees(distance, turned, notice
 
 
 def test_a_bot_that_is_hurt_or_shot_at_notices_who_is_behind():
-    for cause in ("nothing", "hurt", "shooting"):
+    for cause in ("nothing", "hurt", "decay", "shooting"):
         hall = facing(bot_yaw=0.0)
         hall.bot()["special_ammo"], hall.level.games["special"][0] = 10, DISC
         if cause == "hurt":
             hall.bot()["health"] = 95
+        if cause == "decay":
+            hall.bot()["health"] = hall.bot()["last_health"] = 125
+            hall.bot()["decay_ms"] = 990
         hall.player["yaw"] = 90.0
-        hall.step(FIRE if cause == "shooting" else LOOK_LEFT, frames=4)
+        hall.step(FIRE if cause == "shooting" else LOOK_LEFT, frames=8)
         assert (hall.bot()["enemy"] == 0) == (cause != "nothing")
 
 
@@ -84,7 +87,8 @@ def test_walls_hide():
 def test_weak_bots_leave_alone_who_does_not_look_at_them():
     for agent_yaw, special_ammo, health, notices in (
         (180, 0, 100, False), (0, 0, 100, True), (180, 6, 100, True), (180, 5, 100, False),
-        (180, 6, 59, False), (180, 6, 79, False), (180, 6, 80, True),
+        (180, 6, 59, False), (180, 6, 79, False), (180, 6, 80, True), (44, 0, 100, True),
+        (46, 0, 100, False), (-44, 0, 100, True), (-46, 0, 100, False),
     ):  # fmt: skip
         hall = facing(agent_yaw=agent_yaw)
         bot = hall.bot()
@@ -161,9 +165,58 @@ def test_bots_turn_at_most_240_degrees_a_second():
         before = float(bot["yaw"])
         hall.step(frames=1)
         turned.append(float(bot["yaw"]) - before)
-    assert max(turned) == pytest.approx(12.0)
-    assert np.count_nonzero(turned) * 50 / 16 == pytest.approx(50, abs=12)
+    assert max(turned) == pytest.approx(3.84)
     assert bot["yaw"] == pytest.approx(250.0, abs=2.0)
+
+
+def test_bots_think_every_100_ms_in_turn_and_the_dead_keep_time():
+    game = Game(seed=0)
+    game.level.fighters["alive"][0, 2], game.level.fighters["press_ms"][0, 2] = False, 2**60
+    thoughts = [[], [], []]
+    for frame in range(1, 100):
+        before = game.level.fighters["think_ms"][0, 1:].copy()
+        game.step(FIRE, 1)
+        for k in np.flatnonzero(game.level.fighters["think_ms"][0, 1:] != before):
+            thoughts[k].append(frame * 16)
+    assert [times[0] for times in thoughts] == [48, 80, 112]
+    for times in thoughts:
+        assert set(np.diff(times).tolist()) == {96, 112}
+        assert times[-1] - times[0] == pytest.approx(100 * (len(times) - 1), abs=15)
+
+
+def test_bots_press_fire_at_a_thought_one_to_two_seconds_after_one():
+    waits = []
+    for seed in range(40):
+        fighters = Game(seed=seed).level.fighters[0]
+        fighters["think_ms"][1] = 77
+        hurt(fighters, 1, 2, 1000, 1.0, 0.0, 0.0)
+        waits.append(int(fighters["press_ms"][1]) - 77)
+    assert min(waits) >= 1100
+    assert set(waits) == set(range(1100, 2001, 100))
+
+
+def test_bots_without_an_enemy_look_300_units_ahead_on_their_way():
+    hall = Hall()
+    hall.build(*WALL[:-1])
+    bot = hall.put(1, 450.0, 150.0, 0.0, thinks=True)
+    bot["health"] = bot["last_health"] = 50
+    hall.level.fighters["alive"][0, 0] = False
+    hall.lay(0, 1, 650.0, 150.0)
+    hall.step(frames=4)
+    assert bot["goal"] == 0
+    # The way leads along the wall to its end, in the row of cells at y = 950.
+    assert bot["ideal_yaw"] == pytest.approx(90.0, abs=1.0)
+    bot["x"], bot["y"], bot["think_ms"] = 450.0, 750.0, 0
+    hall.step(frames=1)
+    ahead = np.degrees(np.arctan2(950.0 - 750.0, 550.0 - 450.0))
+    assert bot["ideal_yaw"] == pytest.approx(ahead, abs=1.5)
+
+
+def test_bots_shoot_even_if_somebody_stands_in_the_way():
+    hall = facing(k=3)
+    hall.put(2, 353.0, Y, 90.0)
+    shot_ms, _ = first_shot(hall, hall.bot(3))
+    assert shot_ms is not None
 
 
 def test_a_fighting_bot_keeps_about_140_units_away_and_circles():
