@@ -19,12 +19,14 @@ from omegaconf import OmegaConf
 
 from agents import checkpoint
 from agents.batched_env import BatchedEnv
+from agents.config import SB3A2CConfig
 from agents.devices import available_cores, choose_device
 from agents.episodes import Episode
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.files import sentence
 from agents.networks import Agent
 from agents.run_folder import load_settings
+from agents.sb3_agent import SB3Agent, load_sb3_agent
 from agents.video import Film
 from configs import RunConfig, from_mapping
 from envs import first_wait, make_vec_env
@@ -111,10 +113,12 @@ def report(run: Path, settings: EvaluationSettings) -> None:
 
 def load_agent(
     config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
-) -> Agent:
+) -> Agent | SB3Agent:
     """Return the agent of `config` with the parameters `state`."""
-    space, actions = env.single_observation_space, int(env.single_action_space.n)
-    agent = Agent(space, actions, config.agent.network.for_observations(space.shape))
+    space, actions = env.single_observation_space, env.single_action_space
+    if isinstance(config.agent, SB3A2CConfig):
+        return load_sb3_agent(space, actions, state).to(device)
+    agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
     agent.load_state_dict(state)
     return agent.to(device)
 

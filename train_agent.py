@@ -11,13 +11,11 @@ import dataclasses
 import os
 import sys
 import traceback
-from functools import partial
 from typing import Any
 
 from agents import checkpoint
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.files import sentence
-from agents.learner import Learner
 from agents.metrics import Metrics
 from agents.progress import ProgressDisplay
 from agents.run_folder import RunFolder, RunStoppedError
@@ -25,9 +23,8 @@ from agents.signals import Interrupted, StopSignals
 from analysis.cpc_curves import plot_cpc
 from analysis.curves import plot_level
 from analysis.runs import matching_runs, open_run
-from configs import Job, RunConfig, jobs_from_command_line
-from cpc_aux import make_aux
-from envs import first_wait, frames_per_step, make_vec_env
+from configs import AnyLearner, Job, RunConfig, jobs_from_command_line, make_learner
+from envs import first_wait
 from envs.pool import WorkerError
 
 
@@ -81,28 +78,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         f"threads; {first_wait(config.env)} ...",
         flush=True,
     )
-    # On a CPU each core has a share of the batch, unless the environments have processes of their
-    # own: then these, and on a GPU the engine's threads, use the cores.
-    shares = threads if device.type == "cpu" and not config.env.in_workers else 1
-    make_envs = partial(
-        make_vec_env,
-        config.env,
-        stagger=True,
-        num_threads=1 if shares > 1 else threads,
-        keep_final_obs=config.agent.bootstrap_on_timeout,
-    )
-    learner = Learner(
-        config.agent,
-        make_envs=make_envs,
-        num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux),
-        aux_weight=config.aux.weight,
-        total_frames=config.total_frames,
-        seed=config.seed,
-        device=device,
-        num_threads=shares,
-        frames_per_step=frames_per_step(config.env),
-    )
+    learner = make_learner(config, device, threads)
     try:
         learner.start() if state is None else learner.load_state_dict(state["learner"])
         folder.write_config(dataclasses.asdict(config), learner.frames)
@@ -114,7 +90,11 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
 
 
 def loop(
-    config: RunConfig, folder: RunFolder, learner: Learner, metrics: Metrics, signals: StopSignals
+    config: RunConfig,
+    folder: RunFolder,
+    learner: AnyLearner,
+    metrics: Metrics,
+    signals: StopSignals,
 ) -> None:
     """Collect, update, log and save until the end or a signal. Raises RunStoppedError."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 ENCODERS = ("auto", "shallow", "deep", "mlp")
+CORES = ("lstm", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
 
@@ -12,23 +13,23 @@ class NetworkConfig:
     """Shape of the network.
 
     `encoder`: "shallow" or "deep" (IMPALA, figure 3) for images, "mlp" for vectors; "auto" takes
-    what fits the observations.
+    what fits the observations. `core`: "lstm", or "none" for no memory: then the heads read the
+    embedding alone.
     """
 
     encoder: str = "shallow"
     hidden_size: int = 256  # of the embedding and of the LSTM (IMPALA, figure 3)
+    core: str = "lstm"
     precision: str = "auto"  # of the layers' products; auto: bfloat16 on a GPU, else float32
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
-        if self.encoder not in ENCODERS:
-            raise ValueError(
-                f"agent.network.encoder is {self.encoder!r}; allowed: {', '.join(ENCODERS)}."
-            )
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"agent.network.precision is {self.precision!r}; allowed: {', '.join(PRECISIONS)}."
-            )
+        for name, allowed in (("encoder", ENCODERS), ("core", CORES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"agent.network.{name} is {value!r}; allowed: {', '.join(allowed)}."
+                )
         if self.hidden_size < 1:
             raise ValueError(
                 f"agent.network.hidden_size is {self.hidden_size}; it must be at least 1."
@@ -95,3 +96,40 @@ class AgentConfig:
                 f"agent.max_grad_norm is {self.max_grad_norm}; "
                 "it must be greater than 0, or null for no clipping."
             )
+
+
+@dataclass
+class SB3A2CConfig:
+    """Hyper-parameters of Stable-Baselines3's A2C: its names, its defaults (version 2.9).
+
+    Losses are means over time and environments. Time limits always bootstrap, rewards are not
+    clipped, the learning rate stays as it is.
+    """
+
+    n_steps: int = 5  # agent steps between two updates
+    learning_rate: float = 7e-4
+    gamma: float = 0.99
+    gae_lambda: float = 1.0
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5  # times mean (return - value)^2: twice our value_cost
+    max_grad_norm: float = 0.5
+    rms_prop_eps: float = 1e-5  # beside the root, as in PyTorch
+    use_rms_prop: bool = True  # False: Adam
+    normalize_advantage: bool = False
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        if self.n_steps < 1:
+            raise ValueError(f"agent.n_steps is {self.n_steps}; it must be at least 1 agent step.")
+        for name in ("gamma", "gae_lambda"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"agent.{name} is {value}; it must lie between 0 and 1.")
+        for name in ("learning_rate", "max_grad_norm", "rms_prop_eps"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"agent.{name} is {value}; it must be greater than 0.")
+        for name in ("ent_coef", "vf_coef"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ValueError(f"agent.{name} is {value}; it must not be negative.")

@@ -8,15 +8,14 @@ from scipy import stats
 
 from agents.batched_env import BatchedEnv, over
 from agents.episodes import Episode, EpisodeTracker
-from agents.networks import Agent
-from agents.rollout import act
+from agents.rollout import ActingAgent, act
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999
 
 
 def evaluate(
-    agent: Agent,
+    agent: ActingAgent,
     env: BatchedEnv,
     episodes: int,
     seed: int = FIRST_SEED,

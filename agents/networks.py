@@ -218,6 +218,8 @@ ENCODER_CLASSES = {"shallow": ShallowEncoder, "deep": DeepEncoder, "mlp": MLPEnc
 class Agent(nn.Module):
     """Encoder, LSTM core and heads. Acting and learning both call `unroll`; acting is T = 1.
 
+    Without a core the context is the embedding, and the memory stays as it is.
+
     Learning has the embeddings from acting: it unrolls the core alone, and carries their gradient
     on with `encoder_gradients`.
 
@@ -239,7 +241,9 @@ class Agent(nn.Module):
         self.hidden_size = config.hidden_size
         self._precision = config.precision
         self.encoder = ENCODER_CLASSES[config.encoder](shape, config.hidden_size)
-        self.core = nn.LSTM(config.hidden_size + num_actions + 1, config.hidden_size)
+        self.core: nn.LSTM | nn.Identity = nn.Identity()
+        if config.core == "lstm":
+            self.core = nn.LSTM(config.hidden_size + num_actions + 1, config.hidden_size)
         # Row -1, for no last action, is all zero.
         one_hot = torch.cat([torch.eye(num_actions), torch.zeros(1, num_actions)])
         self.register_buffer("_one_hot", one_hot, persistent=False)
@@ -262,6 +266,8 @@ class Agent(nn.Module):
                 nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
+        if isinstance(self.core, nn.Identity):
+            return
         weight_ih, weight_hh, bias_ih, bias_hh = self.core.parameters()
         nn.init.xavier_uniform_(weight_ih)
         nn.init.xavier_uniform_(weight_hh)
@@ -360,8 +366,11 @@ class Agent(nn.Module):
         """As `unroll`, from embeddings [T, B, E] instead of observations."""
         one_hot = self._one_hot[last_action]  # [T, B, A]
         with self.autocast():
-            core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
-            context, core_state = self._run_core(core_input, is_first, core_state)
+            if isinstance(self.core, nn.Identity):
+                context = embedding
+            else:
+                core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
+                context, core_state = self._run_core(core_input, is_first, core_state)
             context = context.float()  # [T, B, H]
             logits, value = self.policy(context).float(), self.value(context).float().squeeze(-1)
         return AgentOutput(logits, value, embedding, context), core_state

@@ -1,17 +1,17 @@
 """Acting: from observations to the rollout that the learner turns into one gradient step."""
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
 import gymnasium
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
 from agents.episodes import Episode, EpisodeTracker
-from agents.networks import Agent, CoreState
+from agents.networks import Agent, AgentOutput, CoreState
 
 
 class Rollout(NamedTuple):
@@ -92,9 +92,34 @@ class Rollout(NamedTuple):
         )
 
 
+class ActingAgent(Protocol):
+    """What acting needs of an agent; see `Agent`."""
+
+    num_actions: int
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All of them."""
+
+    def initial_state(self, batch_size: int) -> CoreState:
+        """Empty memory."""
+
+    def encode(self, obs: Tensor) -> Tensor:
+        """Embed observations [T, B, ...]."""
+
+    def unroll_core(
+        self,
+        embedding: Tensor,
+        last_action: Tensor,
+        last_reward: Tensor,
+        is_first: Tensor,
+        core_state: CoreState,
+    ) -> tuple[AgentOutput, CoreState]:
+        """From embeddings [T, B, E] to logits, and the memory after them."""
+
+
 @torch.no_grad()
 def act(
-    agent: Agent,
+    agent: ActingAgent,
     embedding: Tensor,
     is_first: Tensor,
     last_action: Tensor,

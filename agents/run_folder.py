@@ -15,7 +15,7 @@ import yaml
 from agents import checkpoint
 from agents.files import naming, replace_file, sentence
 
-PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "cpc-a2c")
+PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines3", "cpc-a2c")
 # What may differ when a run continues: none of it changes what is learned.
 FREE = ("device", "run_root", "threads", "log", "resume")
 EXTENDABLE = "total_frames"

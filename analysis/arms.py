@@ -74,9 +74,14 @@ def _name(run: Run) -> str:
 
 
 def _differences(run: Run, alike: Sequence[Run]) -> list[str]:
-    """`key=value` for each setting, the seed aside, in which the runs `alike` are not all equal."""
-    return [
+    """What tells `run` from the runs `alike`: its preset, and `key=value` for each other setting.
+
+    Settings of other presets are not compared: their names may differ as well.
+    """
+    same = [other for other in alike if other.preset == run.preset]
+    preset = [run.preset] if len(same) < len(alike) else []
+    return preset + [
         f"{key.rpartition('.')[2]}={value}"
         for key, value in sorted(run.settings.items())
-        if key != "seed" and any(other.settings.get(key) != value for other in alike)
+        if key != "seed" and any(other.settings.get(key) != value for other in same)
     ]

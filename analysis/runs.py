@@ -28,6 +28,8 @@ CONFIG_FILE = "config.yaml"
 RECORD_KEYS = frozenset(
     {"versions", "git", "starts", "device", "run_root", "threads", "log", "resume"}
 )
+# Settings that did not exist for older runs, and what those did.
+OLDER_RUNS = {"agent.network.core": "lstm"}
 
 
 class Returns(NamedTuple):
@@ -88,7 +90,12 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Everything that decides what is learned, as {"agent.learning_rate": 4e-3, ...}."""
         kept = {key: value for key, value in self.config.items() if key not in RECORD_KEYS}
-        return flattened(kept)
+        settings = flattened(kept)
+        for key, value in OLDER_RUNS.items():
+            section = key.rpartition(".")[0]  # which other agents do not have
+            if any(known.rpartition(".")[0] == section for known in settings):
+                settings.setdefault(key, value)
+        return settings
 
     @property
     def shared_settings(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 
 import envs.labsim.vector_env
+from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, prepare_cpu
 from analysis.figure import add_caption, house_style, new_figure, save_figure
 from benchmarks.machine import machine_line
 from benchmarks.process_tree import memory_of_tree
 from benchmarks.train_speed import build_learner
 from envs import FRAMES_PER_STEP, EnvConfig, make_vec_env
-from envs.labsim.vector_env import LabsimVectorEnv
 
 ROOT = Path(__file__).parent.parent
 IMAGE, THREADS = "image", "threads"  # settings of a point that are not the configuration's
@@ -85,7 +85,7 @@ class Point(NamedTuple):
 
 def make_sized_envs(
     image: tuple[int, int], config: EnvConfig, num_envs: int, **kwargs: Any
-) -> LabsimVectorEnv:
+) -> BatchedEnv:
     """As make_vec_env, with images of another height and width; at the top level for pickle."""
     envs.labsim.vector_env.HEIGHT, envs.labsim.vector_env.WIDTH = image
     return make_vec_env(config, num_envs, **kwargs)
@@ -93,7 +93,8 @@ def make_sized_envs(
 
 def measure_here(sweep: Sweep, value: str, threads: int, seconds: float) -> dict[str, float]:
     """Train one point in this process."""
-    settings, make_envs = [], make_vec_env
+    settings: list[str] = []
+    make_envs: Callable[..., BatchedEnv] = make_vec_env
     if sweep.setting == THREADS:
         threads = int(value)
     elif sweep.setting == IMAGE:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from agents.config import AgentConfig
 from benchmarks.process_tree import Memory, memory_of_tree
 from configs import compose_jobs
 from envs import FRAMES_PER_STEP
@@ -34,6 +35,7 @@ def run(settings: Sequence[str], updates: int) -> dict[str, float]:
     (job,) = compose_jobs(list(settings))
     if job.config is None:
         raise ValueError(job.error)
+    assert isinstance(job.config.agent, AgentConfig)
     rollout = FRAMES_PER_STEP * job.config.env.num_envs * job.config.agent.unroll_length
     with tempfile.TemporaryDirectory() as folder:
         command = [

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 
 import agents.rollout
+import agents.share
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.metrics import Metrics
@@ -80,13 +81,13 @@ def part_of(path: CallPath) -> str:
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
     share = learner._share
-    actor, agent = share.actor, learner.agent
+    (actor,), agent = share._actors, learner.agent
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
     watch.watch(envs.level, "step", "rules")
     watch.watch(envs.level, "begin", "begin")
     watch.watch(envs, "_render", "render")
-    watch.watch(actor, "collect", "rollout")
+    watch.watch(agents.share, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
     watch.watch(agents.rollout, "act", "act")
     watch.watch(agent, "encode", "encode")

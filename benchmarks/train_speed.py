@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from agents.batched_env import BatchedEnv
+from agents.config import AgentConfig
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
@@ -44,6 +45,7 @@ def build_learner(
     if job.config is None:
         raise ValueError(job.error)
     config = job.config
+    assert isinstance(config.agent, AgentConfig)
     learner = Learner(
         config.agent,
         make_envs=partial(make_envs, config.env, stagger=True),

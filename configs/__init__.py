@@ -1,10 +1,12 @@
-"""A run's settings: the schema (run_config), its yaml files, and their composition (compose)."""
+"""A run's settings: their schema, yaml files and composition, and the learner they make."""
 
 from configs.compose import Job, compose_jobs, jobs_from_command_line
+from configs.make_learner import AnyLearner, make_learner
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.typed import from_mapping
 
 __all__ = [
+    "AnyLearner",
     "Job",
     "LogConfig",
     "ResumeConfig",
@@ -12,4 +14,5 @@ __all__ = [
     "compose_jobs",
     "from_mapping",
     "jobs_from_command_line",
+    "make_learner",
 ]

@@ -82,6 +82,10 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         values: Any = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(f"{' '.join(settings)}: {str(error).splitlines()[0]}") from error
+    if "n_steps" in values["agent"] and values["env"].get("backend") != "labsim":
+        raise ValueError(
+            f"agent=sb3_a2c trains in labsim only, but env.backend is {values['env']['backend']}."
+        )
     config = from_mapping(RunConfig, values)
     if config.aux.name == "none":
         # Keys of the other arms are allowed, so that one sweep can hold both, and say nothing.

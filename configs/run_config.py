@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.config import AgentConfig
+from agents.config import AgentConfig, SB3A2CConfig
 from cpc_aux.config import AuxConfig
 from envs.config import EnvConfig
 
@@ -31,7 +31,7 @@ class RunConfig:
     """One run. Made by `configs.compose_jobs`; `validate` has passed for those."""
 
     env: EnvConfig
-    agent: AgentConfig
+    agent: AgentConfig | SB3A2CConfig  # the one whose keys the preset has
     aux: AuxConfig
     preset: str  # name of the agent's preset; only names the run's folder
     total_frames: int = 20_000_000  # environment frames, four per agent step
@@ -81,7 +81,14 @@ class RunConfig:
                 raise ValueError(
                     f"{name} is {text!r}; it names a folder: letters, digits, '.', '_' and '-'."
                 )
-        if self.aux.name != "none" and self.aux.horizon >= self.agent.unroll_length:
+        if self.aux.name == "none":
+            return
+        if isinstance(self.agent, SB3A2CConfig):
+            raise ValueError(
+                f"aux is {self.aux.name}, but agent=sb3_a2c is Stable-Baselines3's own A2C, "
+                "which has no auxiliary loss; allowed: none."
+            )
+        if self.aux.horizon >= self.agent.unroll_length:
             raise ValueError(
                 f"aux.horizon is {self.aux.horizon}; it must be below agent.unroll_length "
                 f"({self.agent.unroll_length}), or the last predictions have no target."

@@ -44,13 +44,21 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
     return cls(**arguments)
 
 
+def _keys_known(value: Any, option: Any) -> int:
+    """How many keys of `value` are fields of `option`: of several dataclasses, most fit the one."""
+    if not isinstance(value, Mapping) or not dataclasses.is_dataclass(option):
+        return 0
+    return len({field.name for field in dataclasses.fields(option)} & value.keys())
+
+
 def _convert(value: Any, hint: Any, path: str) -> Any:
     """Return `value` as the type that `hint` names; see `from_mapping`."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        hint = next(option for option in options if option is not type(None))
+        options = tuple(option for option in options if option is not type(None))
+        hint = max(options, key=lambda option: _keys_known(value, option))
     if typing.get_origin(hint) is list:
         if not isinstance(value, list):
             raise ValueError(f"{path} is {value!r}; it must be a list, as in {path}=[A,B].")

@@ -1,6 +1,7 @@
 """One environment of a backend that runs in worker processes; workers call `make_env`."""
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -40,7 +41,7 @@ def make_env(config: EnvConfig) -> gymnasium.Env:
             hud=config.hud or "none",
             renderer=config.renderer or "software",
             mixer_seed=config.mixer_seed or 0,
-            level_cache=config.level_cache,
+            level_cache=None if config.level_cache is None else Path(config.level_cache),
             settings=config.lab_settings or {},
         )
     if config.backend == "miniworld":

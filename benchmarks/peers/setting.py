@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from envs import EnvConfig, make_vec_env
 from envs.labsim.vector_env import LabsimVectorEnv
 
 LEVEL = "room_watermaze"
@@ -49,8 +48,8 @@ class Peer(NamedTuple):
 
 def make_envs(size: Size) -> LabsimVectorEnv:
     """The level, its batch shared by `size.threads` threads; it keeps final observations."""
-    return make_vec_env(
-        EnvConfig(LEVEL, num_envs=size.num_envs),
+    return LabsimVectorEnv(
+        LEVEL,
         size.num_envs,
         stagger=True,
         num_threads=size.threads,

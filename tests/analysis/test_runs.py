@@ -115,3 +115,11 @@ def test_differing_settings_are_named(make_run: MakeRun) -> None:
     one = open_run(make_run("none", 1))
     two = open_run(make_run("cpc", 2, agent__learning_rate=0.001, env__num_envs=7))
     assert differing_settings(one, two) == ["agent.learning_rate", "env.num_envs"]
+
+
+def test_older_runs_had_an_lstm_without_saying_so(make_run: MakeRun) -> None:
+    older = open_run(make_run("none", 1))
+    same = open_run(make_run("none", 2, agent__network__core="lstm"))
+    other = open_run(make_run("none", 3, agent__network__core="none"))
+    assert differing_settings(older, same) == []
+    assert differing_settings(older, other) == ["agent.network.core"]

@@ -1,10 +1,14 @@
 """Command lines to runs: presets, sweeps, and what aux=none ignores."""
 
+import dataclasses
+import inspect
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+from stable_baselines3 import A2C
 
+from agents.config import SB3A2CConfig
 from configs import compose_jobs, jobs_from_command_line
 from configs.compose import options
 from envs import frames_per_step
@@ -58,6 +62,20 @@ def test_cpc_predicts_from_a_tenth_of_the_time_steps_in_both_presets(aux):
     assert one(f"aux={aux}", "aux.anchors=null").aux.anchors is None
 
 
+def test_sb3_preset_has_sb3s_names_and_defaults():
+    """All but what its authors use for images: 16 environments, ent_coef 0.01, vf_coef 0.25."""
+    config = one("agent=sb3_a2c", "agent.gamma=0.97", "preset=mine")
+    assert config.env.num_envs == 16
+    assert config.agent == SB3A2CConfig(gamma=0.97, ent_coef=0.01, vf_coef=0.25)
+    defaults = {k: v.default for k, v in inspect.signature(A2C).parameters.items()}
+    for field in dataclasses.fields(SB3A2CConfig):
+        assert field.default == defaults[field.name], field.name
+    allowed = "agent.unroll_length is not a setting; allowed here: agent.n_steps, "
+    assert error("agent=sb3_a2c", "agent.unroll_length=7").startswith(allowed)
+    allowed = "agent.n_steps is not a setting; allowed here: agent.network, "
+    assert error("agent=a2c", "agent.n_steps=7").startswith(allowed)
+
+
 def test_command_line_beats_the_preset():
     config = one("env.num_envs=7", "total_frames=3e6", "agent=a2c", "agent.unroll_length=41")
     assert (config.env.num_envs, config.total_frames, config.agent.unroll_length) == (
@@ -79,7 +97,17 @@ def test_forms_of_whole_numbers(text, frames):
 @pytest.mark.parametrize("aux", options("aux"))
 def test_every_combination_composes_and_is_named_after_itself(env, agent, aux):
     which = ["env.id=Some-v0"] if env == "gymnasium" else []
-    config = one(f"env={env}", f"agent={agent}", f"aux={aux}", *which)
+    settings = [f"env={env}", f"agent={agent}", f"aux={aux}", *which]
+    if agent == "sb3_a2c" and env == "gymnasium":
+        assert error(*settings).startswith(
+            "agent=sb3_a2c trains in labsim only, but env.backend is "
+        )
+        return
+    if agent == "sb3_a2c" and aux != "none":
+        expected = f"aux is {aux}, but agent=sb3_a2c is Stable-Baselines3's own A2C, "
+        assert error(*settings).startswith(expected)
+        return
+    config = one(*settings)
     assert config.aux.name == aux
     assert config.preset == agent
 
@@ -158,7 +186,7 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
     [
         ("env=nowhere", "env=nowhere is not known; env can be explore_goal_locations_small, "),
         ("aux=cpcc", "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
-        ("agent={a: 1}", "agent={a: 1} is not known; agent can be a2c, a2c_laptop."),
+        ("agent={a: 1}", "agent={a: 1} is not known; agent can be a2c, a2c_laptop, sb3_a2c."),
         ("sed=1", "sed is not a setting; allowed here: env, agent,"),
         ("+sed=1", "sed is not a setting"),
         ("agent.lr=1", "agent.lr is not a setting; allowed here: agent.network,"),
@@ -166,6 +194,8 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
         ("total_frames=-1", "total_frames is -1; it must be at least 1."),
         ("total_frames=1.5", "total_frames is 1.5; it must be a whole number."),
         ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
+        ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
+        ("agent=7", "agent=7 is not known"),
         ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
         ("seed=-1", "seed is -1; it must lie between 0 and"),
         ("threads=0", "threads is 0; it must be at least 1."),

@@ -71,3 +71,34 @@ def test_what_does_not_fit_is_named_in_one_sentence(values, sentence):
 @given(st.integers(-(2**53), 2**53))
 def test_whole_numbers_survive_as_floats(number):
     assert from_mapping(Outer, {"count": float(number)}).count == number
+
+
+@dataclass(frozen=True)
+class Other:
+    width: float = 3.0
+    depth: int = 1
+    height: int = 1
+
+
+@dataclass(frozen=True)
+class Either:
+    part: Inner | Other
+
+
+@pytest.mark.parametrize(
+    ("keys", "made"),
+    [
+        ({"width": 5}, Inner(5.0)),
+        ({"width": 5, "depth": 7}, Other(5.0, 7)),
+        ({}, Inner()),
+    ],
+)
+def test_of_two_dataclasses_the_one_that_knows_most_keys_is_made(keys, made):
+    assert from_mapping(Either, {"part": keys}).part == made
+
+
+def test_mistake_among_the_keys_of_one_dataclass_is_told_in_its_terms():
+    with pytest.raises(ValueError, match=r"^part.size is not a setting; allowed here: part.width"):
+        from_mapping(Either, {"part": {"depth": 5, "height": 3, "size": 1}})
+    with pytest.raises(ValueError, match=r"^part is 3; set its parts"):
+        from_mapping(Either, {"part": 3})
