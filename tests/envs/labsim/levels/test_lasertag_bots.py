@@ -199,12 +199,10 @@ def test_bots_without_an_enemy_look_300_units_ahead_on_their_way():
     hall = Hall()
     hall.build(*WALL[:-1])
     bot = hall.put(1, 450.0, 150.0, 0.0, thinks=True)
-    bot["health"] = bot["last_health"] = 50
     hall.level.fighters["alive"][0, 0] = False
-    hall.lay(0, 1, 650.0, 150.0)
     hall.step(frames=4)
     assert bot["goal"] == 0
-    # The way leads along the wall to its end, in the row of cells at y = 950.
+    # The way to the corner leads along the wall to its end, in the row of cells at y = 950.
     assert bot["ideal_yaw"] == pytest.approx(90.0, abs=1.0)
     bot["x"], bot["y"], bot["think_ms"] = 450.0, 750.0, 0
     hall.step(frames=1)
