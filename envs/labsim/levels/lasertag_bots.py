@@ -100,7 +100,7 @@ def find_enemy(fighters, k, present, special, cells, now):  # type: ignore[no-un
         if not sees(cells, bot.x, bot.y, enemy.x, enemy.y):
             continue
         # In the engine, bots do not leave alone who fires either. Then the agent, who seldom looks
-        # at anybody, dies a third more often than recorded; no other statistic tells.
+        # at anybody, dies far more often than recorded; no other statistic tells.
         if present == NOBODY and distance > CLOSE and not hurt:
             unseen = abs(angle_between(enemy.yaw, bearing + 180.0)) > 0.5 * ENEMY_VIEW
             if unseen and not wants_to_fight(bot, special):
