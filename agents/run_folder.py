@@ -17,7 +17,7 @@ from agents.files import naming, replace_file, sentence
 
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines3", "cpc-a2c")
 # What may differ when a run continues: none of it changes what is learned.
-FREE = ("device", "run_root", "threads", "log", "resume")
+FREE = ("device", "run_root", "threads", "log", "resume", "env.worker_timeout_s", "env.level_cache")
 EXTENDABLE = "total_frames"
 
 
@@ -130,13 +130,14 @@ def first_difference(
 ) -> tuple[str, Any, Any] | None:
     """Return (key, old value, new value) of the first setting that differs, or None.
 
-    Keys in `free` (first level) are not compared. `total_frames` comes last, so that it is named
-    only where it is the only difference.
+    Keys in `free`, whole or by their first part, are not compared. `total_frames` comes last, so
+    that it is named only where it is the only difference.
     """
     before, now = _flat(old), _flat(new)
     keys = sorted(before.keys() | now.keys(), key=lambda key: (key == EXTENDABLE, key))
     for key in keys:
-        if key.split(".")[0] not in free and before.get(key) != now.get(key):
+        is_free = key in free or key.split(".")[0] in free
+        if not is_free and before.get(key) != now.get(key):
             return key, before.get(key), now.get(key)
     return None
 

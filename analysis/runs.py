@@ -28,8 +28,9 @@ CONFIG_FILE = "config.yaml"
 RECORD_KEYS = frozenset(
     {"versions", "git", "starts", "device", "run_root", "threads", "log", "resume"}
 )
+RECORD_SETTINGS = frozenset({"env.worker_timeout_s", "env.level_cache"})
 # Settings that did not exist for older runs, and what those did.
-OLDER_RUNS = {"agent.network.core": "lstm"}
+OLDER_RUNS = {"agent.network.core": "lstm", "agent.network.precision": "auto"}
 
 
 class Returns(NamedTuple):
@@ -90,7 +91,11 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Everything that decides what is learned, as {"agent.learning_rate": 4e-3, ...}."""
         kept = {key: value for key, value in self.config.items() if key not in RECORD_KEYS}
-        settings = flattened(kept)
+        settings = {
+            key: value
+            for key, value in flattened(kept).items()
+            if key not in RECORD_SETTINGS and value is not None  # older runs lack what is unset
+        }
         for key, value in OLDER_RUNS.items():
             section = key.rpartition(".")[0]  # which other agents do not have
             if any(known.rpartition(".")[0] == section for known in settings):

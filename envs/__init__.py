@@ -58,7 +58,7 @@ def make_vec_env(
 def first_wait(config: EnvConfig) -> str:
     """Say what a user waits for before the first step."""
     if config.in_workers:
-        return f"starting {config.num_envs} environments in processes of their own"
+        return "starting environments in processes of their own"
     return "compiling the engine takes about 30 s the first time"
 
 
@@ -68,8 +68,9 @@ def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int
     from envs.single import make_env
 
     in_a_group = -(-num_envs // 2)
-    # Two Labs in one process crash.
-    per_worker = 1 if config.backend == "dmlab" else -(-in_a_group // max(1, num_threads - 1))
+    # Two Labs in one process crash, and two MiniWorlds share one OpenGL context.
+    alone = config.backend in ("dmlab", "miniworld")
+    per_worker = 1 if alone else -(-in_a_group // max(1, num_threads - 1))
     return WorkerPool(
         partial(make_env, config),
         num_envs,

@@ -36,12 +36,13 @@ def make_env(config: EnvConfig) -> gymnasium.Env:
     if config.backend == "dmlab":
         from envs.dmlab.env import DMLabEnv
 
+        cache = config.level_cache
         return DMLabEnv(
             level=config.level,
             hud=config.hud or "none",
             renderer=config.renderer or "software",
             mixer_seed=config.mixer_seed or 0,
-            level_cache=None if config.level_cache is None else Path(config.level_cache),
+            level_cache=None if cache is None else Path(cache).expanduser(),
             settings=config.lab_settings or {},
         )
     if config.backend == "miniworld":

@@ -85,8 +85,8 @@ def test_workers_may_be_killed_and_stopped_five_times_in_a_row(before_update, ca
 
     processes = before_update(strike)
     assert train("env.worker_timeout_s=3", "threads=2") == 0
-    assert caplog.text.count("begins anew: its process ended unexpectedly (signal 9)") == 3
-    assert caplog.text.count("begins anew: its process gave no answer within 3 s") == 2
+    assert caplog.text.count("anew: the process ended unexpectedly (signal 9)") == 3
+    assert caplog.text.count("anew: the process gave no answer within 3 s") == 2
     assert float(table(RUN / "progress.csv")[-1]["env/worker_restarts"]) == 5
     assert checkpoint.load(RUN / "latest.pt")["learner"]["updates"] == 60
     assert len(processes) == 2 + 5
@@ -126,9 +126,9 @@ def test_a_run_that_continues_begins_new_episodes(before_update, caplog):
     processes = before_update(stop)
     assert train() == 130
     assert not any(map(running, processes))
-    assert "begin new episodes" not in caplog.text
+    assert "new episodes" not in caplog.text
     assert train() == 0
-    assert "environments 0 to 0 begin new episodes: running ones cannot be restored" in caplog.text
+    assert "starting new episodes in environment 0: running ones cannot be restored" in caplog.text
     rows = table(RUN / "progress.csv")
     assert [int(row["frames"]) for row in rows] == [300, 600, 900]
     assert float(rows[-1]["env/worker_restarts"]) == 0

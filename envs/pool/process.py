@@ -71,10 +71,10 @@ class WorkerProcess:
         """Wait for what was started. Raises WorkerError: it failed, ended, or takes longer."""
         try:
             if not self._connection.poll(timeout_s):
-                raise WorkerError(f"its process gave no answer within {timeout_s:g} s")
+                raise WorkerError(f"the process gave no answer within {timeout_s:g} s")
             result, cause = self._connection.recv()
         except (EOFError, OSError):
-            raise WorkerError(f"its process ended unexpectedly ({self._ending()})") from None
+            raise WorkerError(f"the process ended unexpectedly ({self._ending()})") from None
         if cause is not None:
             raise WorkerError(cause)
         return result

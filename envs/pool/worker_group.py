@@ -39,12 +39,6 @@ class Worker:
         self.failures = 0
         self.process = self.start()
 
-    @property
-    def environments(self) -> str:
-        """Which environments are here, for a message."""
-        first, last = self.job.start, self.job.stop - 1
-        return f"environment {first}" + ("" if first == last else f" to {last}")
-
     def start(self) -> WorkerProcess:
         """Start a process; the last one must have ended."""
         self.process = WorkerProcess(self.job, *self._descriptors)
@@ -152,15 +146,15 @@ class WorkerGroup:
 
     def _replace(self, worker: Worker, error: WorkerError) -> None:
         """Put a new process in a failed one's place, with new episodes; try several times."""
+        which = _named(worker.job.start, worker.job.stop)
         while True:
             worker.process.kill()
             worker.failures += 1
             if worker.failures == MAX_FAILURES:
                 raise WorkerError(
-                    f"{worker.environments} failed {MAX_FAILURES} times in a row, the last time: "
-                    f"{error}"
+                    f"{which} failed {MAX_FAILURES} times in a row, the last time: {error}"
                 ) from error
-            log.warning("%s begins anew: %s", worker.environments, error)
+            log.warning("starting %s anew: %s", which, error)
             self._restarts[self._columns(worker).start] += 1
             try:
                 worker.start().result(START_TIMEOUT_S)
@@ -187,15 +181,18 @@ class WorkerGroup:
         self._begun[:] = state["begun"]
         self._restarts[:] = state["worker_restarts"]
         self._begin_anew = True
-        last = self._first + self.num_envs - 1
         log.warning(
-            "environments %d to %d begin new episodes: running ones cannot be restored",
-            self._first,
-            last,
+            "starting new episodes in %s: running ones cannot be restored",
+            _named(self._first, self._first + self.num_envs),
         )
 
     def close(self) -> None:
         """Nothing: the pool ends the processes."""
+
+
+def _named(start: int, stop: int) -> str:
+    """Name environments start..stop-1 in a message."""
+    return f"environment {start}" if stop - start == 1 else f"environments {start} to {stop - 1}"
 
 
 def _next_seed(seed: int, begun: int) -> int:

@@ -119,3 +119,5 @@ def test_what_is_no_run_is_refused(tmp_path):
 def test_first_difference_ignores_what_is_free():
     assert first_difference({"log": {"a": 1}, "x": 1}, {"log": {"a": 2}, "x": 1}) is None
     assert first_difference({"x": {"y": 1}}, {"x": {"y": 2}}) == ("x.y", 1, 2)
+    patience = [{"env": {"worker_timeout_s": s, "level": "a"}} for s in (3, 5)]
+    assert first_difference(*patience) is None

@@ -113,4 +113,4 @@ class Brittle(Walk):
         return super().step(action)
 
 
-gymnasium.register("Brittle-v0", entry_point=lambda **kwargs: Brittle())
+gymnasium.register("Brittle-v0", entry_point="tests.envs.pool_envs:Brittle")

@@ -122,7 +122,7 @@ def test_killed_and_stopped_workers_are_replaced(pool_of, caplog):
         (record,) = caplog.records
         stopped = "gave no answer within 2 s"
         why = stopped if number == signal.SIGSTOP else "ended unexpectedly (signal 9)"
-        assert record.getMessage() == f"environment 3 begins anew: its process {why}"
+        assert record.getMessage() == f"starting environment 3 anew: the process {why}"
         assert pool.worker_restarts == blow
         assert not pool.step_into(np.ones(5, int), obs).lost.any()
         assert obs[3, 0] == 1
@@ -175,7 +175,7 @@ def test_state_begins_new_episodes_with_new_seeds_and_says_so(pool_of, caplog):
         other = pool_of(Walk, 3, envs_per_worker=2, num_groups=1)
         with caplog.at_level(logging.WARNING):
             other.set_state(state)
-        assert "environments 0 to 2 begin new episodes" in caplog.text
+        assert "starting new episodes in environments 0 to 2: " in caplog.text
         seen = np.zeros_like(obs)
         result = other.step_into(np.ones(3, int), seen)
         assert result.lost.all()
