@@ -126,6 +126,7 @@ def test_killed_and_stopped_workers_are_replaced(pool_of, caplog):
         assert pool.worker_restarts == blow
         assert not pool.step_into(np.ones(5, int), obs).lost.any()
         assert obs[3, 0] == 1
+        assert workers(pool)[3].failures == 0, "only failures in a row count"
 
 
 def test_worker_that_dies_takes_its_environments_along(pool_of):
