@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -63,7 +64,9 @@ def build_vizdoom() -> tuple[Callable[[int], None], Callable[[], None]]:
     """The scenario "basic" as it comes, in the smallest picture; the game is another process."""
     import vizdoom
 
+    folder = tempfile.TemporaryDirectory()  # for the settings that the game saves
     game = vizdoom.DoomGame()
+    game.set_doom_config_path(os.path.join(folder.name, "vizdoom.ini"))
     game.load_config(os.path.join(vizdoom.scenarios_path, "basic.cfg"))
     game.set_window_visible(False)
     game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)
@@ -81,7 +84,11 @@ def build_vizdoom() -> tuple[Callable[[int], None], Callable[[], None]]:
             if not game.is_episode_finished():
                 game.get_state().screen_buffer.copy()
 
-    return step, game.close
+    def close() -> None:
+        game.close()
+        folder.cleanup()
+
+    return step, close
 
 
 def _from_gymnasium(

@@ -9,8 +9,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from benchmarks.peers import setting
-from benchmarks.peers.labsim_for_sb3 import SB3VecEnv
 from benchmarks.peers.setting import Size, Trainer
+from envs.interop import SB3VecEnv
 
 
 class Features(BaseFeaturesExtractor):

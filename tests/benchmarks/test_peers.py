@@ -10,7 +10,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import environments
 from benchmarks.peers.environments import ENVIRONMENTS
-from benchmarks.peers.labsim_for_sb3 import SB3VecEnv
 from benchmarks.peers.plain import RecurrentAgent
 from benchmarks.peers.report import Row, markdown, write_report
 from benchmarks.peers.setting import Peer, Size, Trainer, make_envs
@@ -19,7 +18,7 @@ from envs.labsim.vector_env import LabsimVectorEnv
 
 SIZE = Size(threads=1, num_envs=3, unroll_length=5)
 FOR_CPC = SIZE._replace(unroll_length=31)  # longer than its horizon
-CLOCK = 13  # agent steps until episodes end, in the tests of adapters
+CLOCK = 13  # agent steps until episodes end, in the test of an adapter
 
 
 def build_installed(name: str, size: Size) -> Trainer:
@@ -66,33 +65,6 @@ def test_all_networks_are_of_the_same_size():
     assert plain[6] == (1024, 256)
     assert ours[6] == (1024, 256 + 9 + 1)
     assert ours[:6] + ours[7:] == plain[:6] + plain[7:]
-
-
-def test_sb3_sees_what_labsim_shows():
-    batch, twin = make_envs(SIZE), make_envs(SIZE)
-    adapter = SB3VecEnv(batch)
-    obs = np.zeros((3, 72, 96, 3), np.uint8)
-    twin.reset_into(range(3), obs)
-    np.testing.assert_array_equal(adapter.reset(), obs)
-    rng, ends = np.random.default_rng(1), 0
-    for env in (batch, twin):
-        env.level.episode_steps = CLOCK
-        for i in range(3):
-            env.level.begin(i, CLOCK - i)
-    for _ in range(2 * CLOCK):
-        actions = rng.integers(9, size=3)
-        result = twin.step_into(actions, obs)
-        seen, reward, done, infos = adapter.step(actions)
-        np.testing.assert_array_equal(seen, obs)
-        np.testing.assert_array_equal(reward, result.reward)
-        np.testing.assert_array_equal(done, result.terminated | result.truncated)
-        for i in np.flatnonzero(done):
-            ends += 1
-            assert infos[i]["TimeLimit.truncated"]
-            np.testing.assert_array_equal(infos[i]["terminal_observation"], result.final_obs[i])
-    adapter.close()
-    twin.close()
-    assert ends >= 3
 
 
 def test_torchrl_sees_what_labsim_shows():
