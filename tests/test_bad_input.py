@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import evaluate
-import train_agent
+from configs import learners
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import FOLDER, train
 
@@ -21,7 +21,7 @@ def tiny_env(config, num_envs, **keywords):
 
 @pytest.fixture(autouse=True)
 def tiny_world(monkeypatch, tmp_path):
-    for module in (train_agent, evaluate):
+    for module in (learners, evaluate):
         monkeypatch.setattr(module, "make_vec_env", tiny_env)
     monkeypatch.chdir(tmp_path)
 
@@ -31,7 +31,7 @@ def template(tmp_path_factory):
     """A finished run, trained once."""
     folder = tmp_path_factory.mktemp("template")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_agent, "make_vec_env", tiny_env)
+        patch.setattr(learners, "make_vec_env", tiny_env)
         patch.chdir(folder)
         assert train() == 0
     return folder
@@ -69,7 +69,10 @@ def finished_run(template, tmp_path, capsys):
         (["aux=cpc", "aux.horizon=5"], "aux.horizon is 5; it must be below agent.unroll_length"),
         (["env.backend=doom"], "doom"),
         (["env.num_envs=0"], "num_envs is 0"),
-        (["agent.network.encoder=vgg"], "agent.network.encoder is 'vgg'; allowed: shallow"),
+        (
+            ["agent.network.encoder=vgg"],
+            "agent.network.encoder is 'vgg'; allowed: auto, shallow, deep, mlp.",
+        ),
         (["agent.network.encoder=shallow"], "cannot read observations of shape (5,)"),
         (["seed=1,2"], "add -m"),
         (["seed"], "'seed' is not a setting; write key=value"),

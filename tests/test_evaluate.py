@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import evaluate as command
-import train_agent
 from agents.config import NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
 from agents.rollout import Actor, Rollout, collect
 from agents.video import picture
+from configs import learners
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train
 
@@ -127,7 +127,7 @@ class RandomImages(RandomEnds):
 
 def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    for module in (train_agent, command):
+    for module in (learners, command):
         monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomImages(n))
     assert train("agent.network.encoder=shallow", "total_frames=60") == 0
     capsys.readouterr()

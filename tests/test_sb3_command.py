@@ -11,6 +11,7 @@ import train_agent
 from agents import checkpoint
 from agents.sb3_a2c import SB3A2CLearner
 from analysis.curves import return_figure
+from configs import learners
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import TINY, assert_equal, table
 
@@ -21,7 +22,7 @@ RUN = Path("runs/labsim/room_watermaze/sb3_a2c/none/seed_1")
 @pytest.fixture(autouse=True)
 def tiny_world(monkeypatch, tmp_path):
     """Vectors and random ends in place of the level; the run's folder below tmp_path."""
-    for module in (train_agent, evaluate):
+    for module in (learners, evaluate):
         monkeypatch.setattr(module, "make_vec_env", lambda config, n, **settings: RandomEnds(n))
     monkeypatch.chdir(tmp_path)
 

@@ -15,6 +15,7 @@ import torch
 import train_agent
 from agents import checkpoint
 from agents.learner import Learner
+from configs import learners
 from tests.known_answer_envs import RandomEnds
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +43,7 @@ def make_random_ends(config, num_envs, **settings):
 @pytest.fixture(autouse=True)
 def tiny_world(monkeypatch, tmp_path):
     """Vectors and random ends in place of the level; the run's folder below tmp_path."""
-    monkeypatch.setattr(train_agent, "make_vec_env", make_random_ends)
+    monkeypatch.setattr(learners, "make_vec_env", make_random_ends)
     monkeypatch.chdir(tmp_path)
 
 

@@ -23,7 +23,7 @@ def image_agent(
 ) -> Agent:
     torch.manual_seed(3)
     space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
-    return Agent(space, A, NetworkConfig(encoder, hidden, precision))
+    return Agent(space, A, NetworkConfig(encoder=encoder, hidden_size=hidden, precision=precision))
 
 
 def inputs(T: int, B: int, p_first: float, seed: int = 0, size: int = 5):

@@ -113,7 +113,7 @@ def test_every_combination_composes_and_is_named_after_itself(env, agent, aux):
 
 
 def test_general_environments_keep_rewards_and_bootstrap_with_every_preset():
-    for agent in options("agent"):
+    for agent in set(options("agent")) - {"sb3_a2c"}:  # which trains in labsim only
         config = one("env=gymnasium", "env.id=CartPole-v1", f"agent={agent}")
         assert config.agent.clip_rewards is False
         assert config.agent.bootstrap_on_timeout is True
