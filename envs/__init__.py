@@ -1,6 +1,7 @@
 """Environments: DeepMind Lab's levels, and any other with discrete actions, in batches.
 
-Importing this package registers `labsim/<level>-v0` with Gymnasium; engines are loaded on use.
+Importing this package registers `labsim/<level>-v0` and `miniworld/<level>-v0` with Gymnasium;
+engines are loaded on use.
 """
 
 from functools import partial
@@ -17,6 +18,7 @@ from envs.config import (
     canonical_level,
     frames_per_step,
 )
+from envs.miniworld import register as register_miniworld
 
 if TYPE_CHECKING:
     from envs.labsim.vector_env import LabsimVectorEnv
@@ -87,6 +89,7 @@ for _name in (*LEVELS, *ALIASES):
         vector_entry_point="envs.labsim.vector_env:LabsimVectorEnv",
         kwargs={"level": _name},
     )
+register_miniworld()
 
 __all__ = [
     "ACTION_NAMES",

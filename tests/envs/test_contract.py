@@ -1,40 +1,48 @@
 """What every backend promises to the learner. A backend is one line in BACKENDS."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from envs import EnvConfig, make_vec_env
 
-B = 5
+B = 3
 # backend, its configuration, the module that it needs
 BACKENDS = [
     ("labsim", EnvConfig("room_watermaze"), "labmaze"),
     ("gymnasium", EnvConfig(backend="gymnasium", id="CartPole-v1"), "gymnasium"),
+    ("miniworld", EnvConfig("seekavoid_arena_01", backend="miniworld"), "miniworld"),
+    ("dmlab", EnvConfig("seekavoid_arena_01", backend="dmlab"), "deepmind_lab"),
 ]
+STAND_IN = Path(__file__).parent / "dmlab" / "stand_in"  # for DeepMind Lab, where it is not built
 
 
 @pytest.fixture(params=BACKENDS, ids=[name for name, *_ in BACKENDS], scope="module")
 def config(request):
     _, config, module = request.param
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed")
-    return config
+    with pytest.MonkeyPatch.context() as patch:
+        if config.backend == "dmlab" and importlib.util.find_spec(module) is None:
+            patch.syspath_prepend(STAND_IN)  # workers get this process's path
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+        yield config
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(config):
-    """Make batches that are closed in the end."""
-    made = []
+    """Make batches that are closed in the end; each of some settings once, as they are slow."""
+    made = {}
 
     def make(stagger=False, num_threads=2):
-        settings = {"num_threads": num_threads, "keep_final_obs": True}
-        made.append(make_vec_env(config, B, stagger=stagger, **settings))
-        return made[-1]
+        if (stagger, num_threads) not in made:
+            settings = {"num_threads": num_threads, "keep_final_obs": True}
+            made[stagger, num_threads] = make_vec_env(config, B, stagger=stagger, **settings)
+        return made[stagger, num_threads]
 
     yield make
-    for env in made:
+    for env in made.values():
         env.close()
 
 
@@ -78,15 +86,14 @@ def test_shapes_and_dtypes(make):
 
 def test_seeds_decide_everything_and_nothing_else_does(make):
     one, two = make(), make(num_threads=3)
-    seeds = [7, 11, 7, 13, 2**30 + 17]
+    seeds = [7, 7, 2**30 + 17]
     first, rewards = rollout(one, seeds)
     for env in (one, two):  # the same batch once more, and another one
         again, rewards_again = rollout(env, seeds)
         np.testing.assert_array_equal(first, again)
         np.testing.assert_array_equal(rewards, rewards_again)
-    np.testing.assert_array_equal(first[0, 0], first[0, 2])
-    assert (first[0, 0] != first[0, 1]).any()
-    assert (first[0, 0] != first[0, 4]).any()
+    np.testing.assert_array_equal(first[0, 0], first[0, 1])
+    assert (first[0, 0] != first[0, 2]).any()
 
 
 def test_an_episode_that_ends_begins_anew_in_the_same_step(make):
@@ -109,7 +116,7 @@ def test_an_episode_that_ends_begins_anew_in_the_same_step(make):
 
 def test_state_lets_another_batch_go_on(make):
     """Bit for bit, or with new episodes that are reported as such."""
-    env, other = make(), make()
+    env, other = make(), make(num_threads=3)
     rollout(env, list(range(B)), steps=11)
     other.set_state(env.get_state())
     obs, obs_other = blank(env), blank(env)
