@@ -10,9 +10,12 @@ process, so that a change of the machine's speed meets both. Printed are medians
     two_batch_efficiency        the same for two threads with a batch of half the size each, which
                                 do not wait for each other after every step
     us_per_image                what rendering takes of a step, in one thread
+    miniworld_agent_steps_per_s, dmlab_agent_steps_per_s
+                                one environment of another backend, where it is installed
 """
 
 import argparse
+import importlib.util
 import json
 import statistics
 import time
@@ -22,9 +25,12 @@ from functools import partial
 
 import numpy as np
 
-from envs import FRAMES_PER_STEP, LEVELS
+from envs import FRAMES_PER_STEP, LEVELS, EnvConfig
 from envs.labsim.vector_env import LabsimVectorEnv
+from envs.single import make_env
 
+OTHER_BACKENDS = {"miniworld": "miniworld", "dmlab": "deepmind_lab"}  # and the module it needs
+OTHER_STEPS = 200  # agent steps in a row; these backends make hundreds a second
 STEPS_PER_BLOCK = 8000  # agent steps of all environments together
 NUM_ACTIONS = 9
 
@@ -38,6 +44,8 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=9, help="blocks for each number of threads")
     args = parser.parse_args()
     results = {level: measure(level, args.num_envs, args.blocks) for level in args.levels}
+    for level, result in results.items():
+        result |= measure_others(level)
     if args.json:
         print(json.dumps(results))
         return
@@ -83,6 +91,22 @@ def measure(level: str, num_envs: int, blocks: int) -> dict[str, float]:
         ),
         "us_per_image": 1e6 / statistics.median(images),
     }
+
+
+def measure_others(level: str) -> dict[str, float]:
+    """Agent steps per second of one environment in each other backend that is installed."""
+    found = {}
+    for backend, module in OTHER_BACKENDS.items():
+        if importlib.util.find_spec(module) is not None:
+            env = make_env(EnvConfig(level, backend=backend))
+            env.reset(seed=0)
+            env.step(0)  # the first step may compile, or fill caches
+            start = time.perf_counter()
+            for action in np.random.default_rng(0).integers(NUM_ACTIONS, size=OTHER_STEPS):
+                env.step(action)
+            found[f"{backend}_agent_steps_per_s"] = OTHER_STEPS / (time.perf_counter() - start)
+            env.close()
+    return found
 
 
 def _stepper(level: str, num_envs: int, threads: int) -> tuple[Callable[[], None], ...]:
