@@ -16,6 +16,7 @@ process, so that a change of the machine's speed meets both. Printed are medians
 
 import argparse
 import importlib.util
+import itertools
 import json
 import statistics
 import time
@@ -114,11 +115,10 @@ def _stepper(level: str, num_envs: int, threads: int) -> tuple[Callable[[], None
     envs = LabsimVectorEnv(level, num_envs, stagger=True, num_threads=threads)
     obs = np.zeros((num_envs, *envs.single_observation_space.shape), np.uint8)
     envs.reset_into(list(range(num_envs)), obs)
-    generator = np.random.default_rng(0)
-    actions = generator.integers(NUM_ACTIONS, size=(1000, num_envs))
+    actions = itertools.cycle(np.random.default_rng(0).integers(NUM_ACTIONS, size=(1009, num_envs)))
 
     def step() -> None:
-        envs.step_into(actions[generator.integers(len(actions))], obs)
+        envs.step_into(next(actions), obs)
 
     return step, partial(envs.render_into, obs)
 

@@ -77,6 +77,7 @@ class MiniworldEnv(LabsimEnv):
 
     def __init__(self, level: str, render_mode: str | None = None) -> None:
         super().__init__(level, render_mode, MiniworldBatch)
+        self.episode_steps = self._batch.level.episode_steps  # agent steps of a whole episode
 
     def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Take one agent step of four frames; raise ValueError if the episode has ended."""

@@ -36,6 +36,7 @@ def test_episodes_are_those_of_labsim(level):
             assert (infos[0]["pose"] == infos[1]["pose"]).all()
     assert moved > 0.0
     assert ends[0] == TO_THE_END
+    assert drawn.episode_steps == truth._batch.level.episode_steps
     drawn.close()
     truth.close()
 
