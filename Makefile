@@ -13,7 +13,7 @@ SEEDS ?= 1,2,3
 .PHONY: train compare test clean
 
 train: $(VENV)/installed
-	@echo "Trains $(FRAMES) frames: 20 million take 20 to 40 minutes on two cores. Ctrl-C and"
+	@echo "Trains $(FRAMES) frames: 20 million take 15 to 40 minutes on two cores. Ctrl-C and"
 	@echo "the same command again continue; FRAMES=2_000_000 makes it ten times shorter."
 	$(RUN) train_agent.py env=room_watermaze aux=cpc total_frames=$(FRAMES)
 

@@ -1,11 +1,12 @@
 """Speed of the whole training loop: environments, acting and learning together.
 
-    python -m benchmarks.train_speed [--json] [--blocks 7] [--threads N]
+    python -m benchmarks.train_speed [--json] [--blocks 7] [--threads N] [key=value ...]
 
 Both presets train on room_watermaze, with and without CPC, in alternating blocks of one process,
 so that a change of the machine's speed meets both. Printed are medians over blocks. The sgemm
 bound is the speed at which the shallow network's multiplications alone would run at the rate that
-a large float32 matrix product reaches in the same run, with the same threads and backend.
+a large float32 matrix product reaches in the same run, with the same threads and backend. Settings
+change both presets, as in agent.network.precision=bfloat16.
 """
 
 import argparse
@@ -109,9 +110,11 @@ def sgemm_rate(threads: int, size: int = 1024, repeats: int = 20) -> float:
         return sum(pool.map(multiply, range(threads)))
 
 
-def measure(preset: str, blocks: int, threads: int) -> dict[str, float]:
+def measure(
+    preset: str, blocks: int, threads: int, settings: Sequence[str] = ()
+) -> dict[str, float]:
     """All figures of one preset."""
-    learners = {aux: build_learner(preset, aux, threads)[0] for aux in ("none", "cpc")}
+    learners = {aux: build_learner(preset, aux, threads, settings)[0] for aux in ("none", "cpc")}
     for learner in learners.values():
         seconds_per_block(learner)  # warm-up
     speed: dict[str, list[float]] = {"none": [], "cpc": []}
@@ -145,14 +148,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--blocks", type=int, default=7, help="blocks per arm (default 7)")
     parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="as for train_agent.py")
     arguments = parser.parse_args(argv)
     backend = prepare_cpu(arguments.threads)
-    results = {p: measure(p, arguments.blocks, arguments.threads) for p in PRESETS}
+    size = arguments.blocks, arguments.threads, arguments.settings
+    results = {preset: measure(preset, *size) for preset in PRESETS}
     if arguments.json:
         flat = results["a2c"] | {"threads": arguments.threads, "backend": backend}
         print(json.dumps(flat | {"laptop": results["a2c_laptop"]}))
         return 0
-    print(f"{arguments.threads} threads, float32, matrix products by {backend}")
+    asked = "".join(f", {setting}" for setting in arguments.settings)
+    print(f"{arguments.threads} threads, float32 matrix products by {backend}{asked}")
     for preset, r in results.items():
         print(
             f"{preset:11} {r['agent_steps_per_s']:6,} agent steps/s  {r['frames_per_s']:6,} "
