@@ -24,8 +24,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from agents.config import AgentConfig, NetworkConfig, SB3A2CConfig
+from agents.encoders import ENCODER_CLASSES
 from agents.learner import RMSPROP_DECAY
-from agents.networks import ENCODER_CLASSES, Agent
+from agents.networks import Agent
 from agents.sb3_a2c import SB3A2CLearner
 
 

@@ -60,7 +60,7 @@ def make_envs(size: Size) -> LabsimVectorEnv:
 class ImpalaShallow(nn.Module):
     """IMPALA's shallow encoder as one writes it in plain PyTorch.
 
-    [..., C, H, W] in 0..1 -> [..., 256] float32; layers as in `agents.networks.ShallowEncoder`.
+    [..., C, H, W] in 0..1 -> [..., 256] float32; layers as in `agents.encoders.ShallowEncoder`.
     """
 
     def __init__(self, channels: int = 3, height: int = 72, width: int = 96) -> None:
