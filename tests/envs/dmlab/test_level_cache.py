@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 WRITE = """
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from envs.dmlab.level_cache import LevelCache
 LevelCache(Path(sys.argv[1])).write("key", sys.argv[2])
@@ -30,13 +32,15 @@ def pk3(tmp_path):
     return path
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file can grow beyond 1,000 bytes."""
+    """No file can grow beyond 1,000 bytes, pytest's own output included: keep it short."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_one_process_wrote_another_fetches(tmp_path, pk3):
@@ -118,9 +122,9 @@ def test_processes_that_write_one_map_at_once_never_show_half_of_it(tmp_path, wr
     assert place.read_bytes() == writers[1].content
 
 
-def test_full_disk_is_said_once_and_costs_only_time(tmp_path, pk3, full_disk, caplog):
+def test_full_disk_is_said_once_and_costs_only_time(tmp_path, pk3, caplog):
     cache = LevelCache(tmp_path / "cache")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), full_disk():
         cache.write("key", str(pk3))
         cache.write("key", str(pk3))
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -130,12 +134,12 @@ def test_full_disk_is_said_once_and_costs_only_time(tmp_path, pk3, full_disk, ca
     assert cache.fetch("key", str(tmp_path / "fetched.pk3")) is False
 
 
-def test_half_a_copy_is_not_left_for_the_engine(tmp_path, pk3, request):
+def test_half_a_copy_is_not_left_for_the_engine(tmp_path, pk3):
     cache = LevelCache(tmp_path / "cache")
     cache.write("key", str(pk3))
-    request.getfixturevalue("full_disk")
     place = tmp_path / "fetched.pk3"
-    assert cache.fetch("key", str(place)) is False
+    with full_disk():
+        assert cache.fetch("key", str(place)) is False
     assert not place.exists()
 
 
