@@ -85,3 +85,11 @@ def test_bad_arguments_are_named_in_one_sentence(monkeypatch):
     monkeypatch.setattr("envs.miniworld.headless.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install .*miniworld"):
         MiniworldEnv("room_watermaze")
+
+
+def test_miniworlds_own_levels_are_drawn_without_a_display():
+    env = gymnasium.make("envs.miniworld.stock_levels:MiniWorld-OneRoom-v0")
+    obs, _ = env.reset(seed=3)
+    assert obs in env.observation_space
+    assert len(np.unique(obs)) > 20  # a room, not a blank picture
+    env.close()
