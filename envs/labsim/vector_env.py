@@ -128,7 +128,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             start, stop = bounds
             self.level.step(raw, out, start, stop)
             ended = out.terminated[start:stop] | out.truncated[start:stop]
-            for i in (start + np.flatnonzero(ended)).tolist():
+            for i in (start + np.flatnonzero(ended)).tolist() if ended.any() else ():
                 self._final_pose[i] = self._pose(slice(i, i + 1))[0]
                 if self._final_obs is not None:
                     self._render(self._final_obs, i, i + 1)
