@@ -1,7 +1,7 @@
 """The network: an encoder, an LSTM core, policy and value heads (IMPALA, figure 3)."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -104,28 +104,28 @@ class Agent(nn.Module):
         zeros = self.value.weight.new_zeros(batch_size, self.hidden_size)
         return CoreState(zeros, zeros.clone())
 
-    def encode(self, obs: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
-        """Embed observations [T, B, ...] to [T, B, E]; `kept` [T, B, ...] as Encoder says."""
-        rows = [x.flatten(0, 1) for x in (obs, *kept)]  # [T*B, ...]
+    def encode(self, obs: Tensor) -> Tensor:
+        """Embed observations [T, B, ...] to [T, B, E]."""
         with self.autocast():
-            chunks = zip(*(self._chunks(x) for x in rows), strict=True)
-            parts = [self.encoder.encode_and_keep(x, k) for x, *k in chunks]
+            parts = [self.encoder(x) for x in self._chunks(obs.flatten(0, 1))]
         embedding = parts[0] if len(parts) == 1 else torch.cat(parts)
         return embedding.float().unflatten(0, obs.shape[:2])  # [T, B, E]
 
-    @torch.no_grad()
-    def encoder_gradients(
-        self, obs: Tensor, kept: Sequence[Tensor], embedding: Tensor, grad: Tensor
-    ) -> list[Tensor]:
+    def encoder_gradients(self, obs: Tensor, grad: Tensor) -> list[Tensor]:
         """Gradients of the encoder's parameters, given that of the embeddings: `grad` [T, B, E].
 
-        obs and kept [T, B, ...] as `encode` got them, and the embedding [T, B, E] that it returned.
+        Embeds the observations [T, B, ...] once more, as `encode` does.
         """
-        rows = [x.flatten(0, 1) for x in (obs, embedding, grad, *kept)]
-        with self.autocast(keep_converted=False):
-            totals = [torch.zeros_like(p) for p in self.encoder.parameters()]
-            for x, z, g, *kept in zip(*(self._chunks(x) for x in rows), strict=True):
-                self.encoder.add_gradients(totals, x, kept, z, g)
+        parameters = list(self.encoder.parameters())
+        totals = [torch.zeros_like(p) for p in parameters]
+        chunks = zip(*(self._chunks(x.flatten(0, 1)) for x in (obs, grad)), strict=True)
+        for x, g in chunks:
+            with torch.enable_grad(), self.autocast(keep_converted=False):
+                embedding = self.encoder(x).float()
+            for total, part in zip(
+                totals, torch.autograd.grad(embedding, parameters, g), strict=True
+            ):
+                total += part
         return totals
 
     @staticmethod
@@ -189,9 +189,13 @@ class Agent(nn.Module):
             else:
                 core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
                 context, core_state = self._run_core(core_input, is_first, core_state)
-            context = context.float()  # [T, B, H]
+        return self.heads(embedding, context.float()), core_state
+
+    def heads(self, embedding: Tensor, context: Tensor) -> AgentOutput:
+        """The outputs, given embeddings [T, B, E] and contexts [T, B, H]."""
+        with self.autocast():
             logits, value = self.policy(context).float(), self.value(context).float().squeeze(-1)
-        return AgentOutput(logits, value, embedding, context), core_state
+        return AgentOutput(logits, value, embedding, context)
 
     def _run_core(
         self, inputs: Tensor, is_first: Tensor, state: CoreState

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
 from agents.episodes import Episode, EpisodeTracker
+from agents.kept_encoder import KeptShallowEncoder
+from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, AgentOutput, CoreState
 
 
@@ -35,7 +37,6 @@ class Rollout(NamedTuple):
     hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
     cell: Tensor  # [B, H] float32
     embedding: Tensor  # [T+1, B, E] float32, what the encoder made of obs
-    kept: tuple[Tensor, ...]  # each [T+1, B, ...], what else it kept; see Encoder
 
     @classmethod
     def allocate(
@@ -45,8 +46,6 @@ class Rollout(NamedTuple):
         obs_space: gymnasium.spaces.Box,
         hidden_size: int,
         device: torch.device,
-        kept_shapes: Sequence[tuple[int, ...]] = (),
-        kept_dtype: torch.dtype = torch.float32,
     ) -> Self:
         """Empty buffers on `device`, two of them on the host; pinned if a GPU is to read them."""
         pinned = device.type == "cpu" and torch.cuda.is_available()
@@ -67,7 +66,6 @@ class Rollout(NamedTuple):
             hidden=zeros(B, hidden_size, dtype=torch.float32),
             cell=zeros(B, hidden_size, dtype=torch.float32),
             embedding=zeros(T + 1, B, hidden_size, dtype=torch.float32),
-            kept=tuple(zeros(T + 1, B, *shape, dtype=kept_dtype) for shape in kept_shapes),
         )
 
     def columns(self, start: int, stop: int) -> Self:
@@ -88,7 +86,6 @@ class Rollout(NamedTuple):
             hidden=self.hidden[start:stop],
             cell=self.cell[start:stop],
             embedding=part(self.embedding),
-            kept=tuple(part(rows) for rows in self.kept),
         )
 
 
@@ -140,19 +137,24 @@ def act(
         is_first.unsqueeze(0),
         core_state,
     )
-    logits = output.logits[0]  # [B, A]
+    return choose(output.logits[0], race), core_state
+
+
+def choose(logits: Tensor, race: Tensor | None) -> Tensor:
+    """Choose actions [B] int64, given logits [B, A] and the race of `act`."""
     if race is None:
-        return logits.argmax(-1), core_state
+        return logits.argmax(-1)
     # The exponential race draws from the softmax without multinomial's check of its input, which
     # would stall a GPU (Gumbel-max in another form).
-    return (logits.softmax(-1) / race).argmax(-1), core_state
+    return (logits.softmax(-1) / race).argmax(-1)
 
 
 class Actor:
     """The environments, and the agent's memory of them; see `collect`.
 
     `host` and `device` are the rollout where the environments write and where the network reads; on
-    a CPU they are the same.
+    a CPU they are the same. Where `encoder` and `lstm` are given, they run the agent's encoder and
+    core, and keep what learning needs of them.
     """
 
     def __init__(
@@ -165,6 +167,8 @@ class Actor:
         discount: float,
         clip_rewards: bool,
         bootstrap_on_timeout: bool,
+        encoder: KeptShallowEncoder | None = None,
+        lstm: KeptLSTM | None = None,
     ) -> None:
         self.envs = envs
         self._split_envs = envs if isinstance(envs, SplitEnv) else None
@@ -179,6 +183,7 @@ class Actor:
         chosen = ("action", "reward", "discount", "valid")
         self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
         self.core_state = agent.initial_state(envs.num_envs)
+        self.encoder, self.lstm = encoder, lstm
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
 
     def start(self, seeds: Sequence[int]) -> None:
@@ -195,6 +200,10 @@ class Actor:
             rows[0] = rows[-1]
         device.hidden.copy_(self.core_state.hidden)
         device.cell.copy_(self.core_state.cell)
+        if self.encoder is not None:
+            self.encoder.begin()
+        if self.lstm is not None:
+            self.lstm.begin(self.core_state)
 
     @torch.no_grad()
     def act(self, t: int, race: Tensor) -> None:
@@ -205,15 +214,18 @@ class Actor:
         host, device = self.host, self.device
         self._upload(t)
         self._encode(t)
-        action, self.core_state = act(
-            self.agent,
-            device.embedding[t],
-            host.is_first[t],
-            device.last_action[t],
-            device.last_reward[t],
-            self.core_state,
-            race,
-        )
+        if self.lstm is None:
+            action, self.core_state = act(
+                self.agent,
+                device.embedding[t],
+                host.is_first[t],
+                device.last_action[t],
+                device.last_reward[t],
+                self.core_state,
+                race,
+            )
+        else:
+            action = choose(self.agent.policy(self._run_lstm(t)).float(), race)
         host.action[t] = action  # waits for the device: the environments need it now
         if self._split_envs is not None:
             self._split_envs.send(self._arrays["action"][t])
@@ -235,6 +247,10 @@ class Actor:
         host, device = self.host, self.device
         self._upload(len(host.action))
         self._encode(len(host.action))
+        if self.lstm is not None:
+            # The last row's context is for the bootstrap value: the next rollout runs it again.
+            self.core_state = CoreState(*(x.clone() for x in self.lstm.memory(len(host.action))))
+            self._run_lstm(len(host.action))
         if device is not host:
             for name in ("action", "reward", "discount"):
                 getattr(device, name).copy_(getattr(host, name), non_blocking=True)
@@ -246,10 +262,24 @@ class Actor:
                 getattr(self.device, name)[t].copy_(getattr(self.host, name)[t], non_blocking=True)
 
     def _encode(self, t: int) -> None:
-        """Embed row t and keep what learning needs of it."""
-        row = slice(t, t + 1)
-        kept = [x[row] for x in self.device.kept]
-        self.device.embedding[row] = self.agent.encode(self.device.obs[row], kept)
+        """Embed row t."""
+        if self.encoder is not None:
+            self.encoder.step(t, self._arrays["obs"][t], self.host.embedding[t])
+        else:
+            row = slice(t, t + 1)
+            self.device.embedding[row] = self.agent.encode(self.device.obs[row])
+
+    def _run_lstm(self, t: int) -> Tensor:
+        """Context [B, H] of row t, and the memory before the next."""
+        assert self.lstm is not None
+        rows = self._arrays
+        return self.lstm.step(
+            t,
+            self.host.embedding[t],
+            rows["is_first"][t],
+            rows["last_action"][t],
+            rows["last_reward"][t],
+        )
 
     def _write(self, t: int, result: StepResult) -> None:
         """Fill in what followed action[t]."""
@@ -277,7 +307,7 @@ class Actor:
             self.host.action[t].to(to).unsqueeze(0),
             last_reward.to(to).unsqueeze(0),
             torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
-            self.core_state,
+            self.core_state if self.lstm is None else self.lstm.memory(t + 1),
         )
         value = output.value[0].cpu()  # [B]
         truncated = torch.from_numpy(result.truncated & ~result.terminated)

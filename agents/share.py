@@ -13,12 +13,15 @@ from multiprocessing.util import Finalize
 from typing import Any, NamedTuple, Self
 
 import torch
-from torch import Tensor, multiprocessing
+from torch import Tensor, multiprocessing, nn
 
 from agents.batched_env import BatchedEnv, GroupedEnv
 from agents.config import AgentConfig
 from agents.devices import keep_freed_memory, prepare_worker
+from agents.encoders import ShallowEncoder
 from agents.episodes import Episode
+from agents.kept_encoder import KeptShallowEncoder
+from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, CoreState
 from agents.rollout import Actor, Rollout, collect
 
@@ -94,17 +97,23 @@ class Share:
         self.envs = envs
         T, device, space = len(batch.race), batch.race.device, envs.single_observation_space
         on_cpu = device.type == "cpu"
-        kept_shapes = agent.encoder.kept_shapes if on_cpu else ()
         size = agent.hidden_size
 
         def allocate(where: torch.device) -> Rollout:
-            kept = kept_shapes, agent.product_dtype
-            return Rollout.allocate(T, envs.num_envs, space, size, where, *kept)
+            return Rollout.allocate(T, envs.num_envs, space, size, where)
 
         host = allocate(torch.device("cpu"))
         self.rollout = host
         if not on_cpu:
             self.rollout = allocate(device)._replace(is_first=host.is_first, valid=host.valid)
+        self._encoder: KeptShallowEncoder | None = None
+        self._lstm: KeptLSTM | None = None
+        if on_cpu and KeptShallowEncoder.fits(agent.encoder):
+            assert isinstance(agent.encoder, ShallowEncoder)
+            self._encoder = KeptShallowEncoder(agent.encoder, T, envs.num_envs, agent.product_dtype)
+        if on_cpu and isinstance(agent.core, nn.LSTM):
+            sizes = agent.num_actions, T, envs.num_envs
+            self._lstm = KeptLSTM(agent.core, *sizes, agent.product_dtype)
         groups = envs.groups if isinstance(envs, GroupedEnv) else [envs]
         ends = itertools.accumulate((group.num_envs for group in groups), initial=0)
         self._columns = [slice(*pair) for pair in itertools.pairwise(ends)]
@@ -121,6 +130,8 @@ class Share:
                     discount=config.discount,
                     clip_rewards=config.clip_rewards,
                     bootstrap_on_timeout=config.bootstrap_on_timeout,
+                    encoder=self._encoder and self._encoder.columns(own.start, own.stop),
+                    lstm=self._lstm and self._lstm.columns(own.start, own.stop),
                 )
             )
 
@@ -134,15 +145,19 @@ class Share:
         with self.agent.autocast():
             episodes = collect(self._actors, self.batch.race)
         rollout = self.rollout
-        # A leaf: its gradient is where the encoder's part of the backward pass begins.
+        # Leaves: their gradients are where the parts of the backward pass after them begin.
         self._embedding = rollout.embedding.detach().requires_grad_()
-        self._output, _ = self.agent.unroll_core(
-            self._embedding,
-            rollout.last_action,
-            rollout.last_reward,
-            rollout.is_first,
-            CoreState(rollout.hidden, rollout.cell),
-        )
+        if self._lstm is None:
+            self._output, _ = self.agent.unroll_core(
+                self._embedding,
+                rollout.last_action,
+                rollout.last_reward,
+                rollout.is_first,
+                CoreState(rollout.hidden, rollout.cell),
+            )
+        else:
+            context = self._lstm.context.detach().requires_grad_()
+            self._output = self.agent.heads(self._embedding, context)
         for name in ("is_first", "action", "reward", "discount", "valid"):
             getattr(self.batch, name).copy_(getattr(rollout, name))
         for name in ("logits", "value", "embedding", "context"):
@@ -151,21 +166,25 @@ class Share:
 
     def backward(self, retain_graph: bool = False) -> None:
         """Carry the gradients in the batch on to the agent's parameters."""
-        batch, output = self.batch, self._output
-        encoder_parameters = list(self.agent.encoder.parameters())
-        others = list(self.agent.parameters())[len(encoder_parameters) :]
-        grad_embedding, *grad_others = torch.autograd.grad(
+        batch, output, agent = self.batch, self._output, self.agent
+        first = self._embedding if self._lstm is None else output.context
+        others = [*agent.head_parameters()]
+        if self._lstm is None:
+            others = [*agent.core.parameters(), *others]
+        grad_first, *grad_others = torch.autograd.grad(
             (output.logits, output.value, output.context),
-            [self._embedding, *others],
+            [first, *others],
             (batch.grad_logits, batch.grad_value, batch.grad_context),
             retain_graph=retain_graph,
         )
-        grad_encoder = self.agent.encoder_gradients(
-            self.rollout.obs,
-            self.rollout.kept,
-            self.rollout.embedding,
-            grad_embedding + batch.grad_embedding,
-        )
+        if self._lstm is not None:
+            grad_first, grad_core = self._lstm.gradients(grad_first, self.rollout.is_first)
+            grad_others = [*grad_core, *grad_others]
+        rollout, grad_embedding = self.rollout, grad_first + batch.grad_embedding
+        if self._encoder is None:
+            grad_encoder = agent.encoder_gradients(rollout.obs, grad_embedding)
+        else:
+            grad_encoder = self._encoder.gradients(rollout.obs, rollout.embedding, grad_embedding)
         for gradient, value in zip(self.gradients, [*grad_encoder, *grad_others], strict=True):
             gradient.copy_(value)
 

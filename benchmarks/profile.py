@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 
-import agents.rollout
 import agents.share
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
@@ -38,7 +37,7 @@ from envs import FRAMES_PER_STEP
 
 ROW_FRAMES = 100_000  # frames between rows of progress.csv, as in configs/config.yaml
 TRACED_UPDATES = 3
-# The innermost timed call decides which part of the table its own time belongs to ...
+# The innermost timed call decides which part of the table its own time belongs to.
 PARTS = {
     "rules": "rules and physics",
     "begin": "maps and respawns",
@@ -46,9 +45,10 @@ PARTS = {
     "environments": "rest of the environments",
     "encode": "encoder, acting",
     "act": "heads and choice of action",
-    "core": "LSTM, learning forward",
-    "unroll": "heads, learning forward",
-    "share_backward": "LSTM and heads, backward",
+    "lstm": "LSTM, acting",
+    "heads": "heads, learning forward",
+    "lstm_backward": "LSTM, backward",
+    "share_backward": "heads, backward",
     "encoder_backward": "encoder, backward",
     "a2c_loss": "A2C loss",
     "aux_forward": "CPC, forward",
@@ -60,28 +60,24 @@ PARTS = {
     "share_collect": "copies",
     "backward": "copies",
 }
-# ... but that the core and the heads belong to acting where they are called to act.
-ACTING = {"core": "LSTM, acting", "unroll": "heads and choice of action"}
 ORDER = (
     "rules and physics", "maps and respawns", "rendering", "rest of the environments",
     "encoder, acting", "LSTM, acting", "heads and choice of action", "copies",
-    "LSTM, learning forward", "heads, learning forward", "LSTM and heads, backward",
-    "encoder, backward", "A2C loss", "CPC, forward", "CPC, backward", "optimiser", "logging",
+    "heads, learning forward", "heads, backward", "LSTM, backward", "encoder, backward",
+    "A2C loss", "CPC, forward", "CPC, backward", "optimiser", "logging",
     "waiting for other shares", "other",
 )  # fmt: skip
 
 
 def part_of(path: CallPath) -> str:
     """The row of the table that the time of a path of calls belongs to."""
-    if "act" in path and path[-1] in ACTING:
-        return ACTING[path[-1]]
     return PARTS.get(path[-1], "other")
 
 
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
     share = learner._share
-    (actor,), agent = share._actors, learner.agent
+    (actor,) = share._actors
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
     watch.watch(envs.level, "step", "rules")
@@ -89,11 +85,12 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(envs, "_render", "render")
     watch.watch(agents.share, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
-    watch.watch(agents.rollout, "act", "act")
-    watch.watch(agent, "encode", "encode")
-    watch.watch(agent, "unroll_core", "unroll")
-    watch.watch(agent, "_run_core", "core")
-    watch.watch(agent, "encoder_gradients", "encoder_backward")
+    watch.watch(actor, "act", "act")
+    watch.watch(actor.encoder, "step", "encode")
+    watch.watch(actor.lstm, "step", "lstm")
+    watch.watch(learner.agent, "heads", "heads")
+    watch.watch(share._lstm, "gradients", "lstm_backward")
+    watch.watch(share._encoder, "gradients", "encoder_backward")
     watch.watch(share, "collect", "share_collect")
     watch.watch(share, "backward", "share_backward")
     watch.watch(learner, "_backward", "backward")

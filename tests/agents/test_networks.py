@@ -110,21 +110,18 @@ def test_chunks_do_not_change_the_embedding(monkeypatch):
 
 
 @pytest.mark.parametrize("encoder", ["shallow", "deep"])
-@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.03)])
-def test_encoder_gradients_equal_plain_autograd(encoder, keep, precision, tolerance, monkeypatch):
+def test_encoder_gradients_equal_plain_autograd(encoder, precision, tolerance, monkeypatch):
     monkeypatch.setattr(networks, "IMAGES_PER_CHUNK", 4)
     agent = image_agent(encoder, precision)
     images = torch.randint(256, (3, 5, 52, 61, 3), dtype=torch.uint8)
-    shapes = agent.encoder.kept_shapes if keep else ()
-    kept = [torch.full((3, 5, *shape), torch.nan, dtype=agent.product_dtype) for shape in shapes]
     with torch.no_grad(), agent.autocast():
-        embedding = agent.encode(images, kept)
+        embedding = agent.encode(images)
     with agent.autocast():
         expected = agent.encoder(images.flatten(0, 1)).float().unflatten(0, (3, 5))
     torch.testing.assert_close(embedding, expected)
     grad = torch.randn(3, 5, HIDDEN)
-    gradients = agent.encoder_gradients(images, kept, embedding, grad)
+    gradients = agent.encoder_gradients(images, grad)
     truth = torch.autograd.grad(expected, list(agent.encoder.parameters()), grad)
     for g, t in zip(gradients, truth, strict=True):
         assert not g.requires_grad  # a graph would hold on to all memory of the pass

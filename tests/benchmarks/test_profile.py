@@ -42,10 +42,9 @@ def test_every_part_of_one_share_is_seen(profiled):
 def test_acting_is_told_from_learning(profiled):
     watch, _, steps = profiled
     updates = steps // 35
-    cores = {path: n for path, n in watch.calls.items() if path[-1] == "core"}
-    acting = sum(n for path, n in cores.items() if part_of(path) == "LSTM, acting")
-    learning = sum(n for path, n in cores.items() if part_of(path) == "LSTM, learning forward")
-    assert acting == 7 * updates
+    acting = sum(n for path, n in watch.calls.items() if part_of(path) == "LSTM, acting")
+    learning = sum(n for path, n in watch.calls.items() if part_of(path) == "LSTM, backward")
+    assert acting == (7 + 1) * updates  # the rollout's last row, too
     assert learning == updates
 
 
@@ -64,7 +63,7 @@ def test_trace_is_a_chrome_trace_of_the_same_parts(tmp_path, monkeypatch):
     profile.main(["--trace", str(tmp_path / "trace.json")])
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     names = {event["name"] for event in events}
-    assert {"render", "encode", "encoder_backward", "core"} <= names  # in the share's own thread
+    assert {"render", "encode", "encoder_backward", "lstm"} <= names  # in the share's own thread
     assert {"a2c_loss", "optimiser", "aten::mm"} <= names
 
 

@@ -1,0 +1,70 @@
+"""The shallow encoder by rows and backward equals the module and PyTorch's gradients of it."""
+
+import pytest
+import torch
+
+from agents.encoders import DeepEncoder, MLPEncoder, ShallowEncoder
+from agents.kept_encoder import KeptShallowEncoder
+from agents.simd import SUPPORTED
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast convolutions")
+
+T, B = 3, 5
+# The project's images; a side of Atari's; sizes that leave rows and columns no kernel reaches.
+SIZES = [(72, 96), (84, 84), (52, 61), (20, 55), (75, 103)]
+
+
+def make(size: tuple[int, int], hidden: int = 32) -> tuple[ShallowEncoder, torch.Tensor]:
+    torch.manual_seed(7)
+    encoder = ShallowEncoder((*size, 3), hidden)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return encoder, torch.randint(256, (T + 1, B, *size, 3), dtype=torch.uint8)
+
+
+def run(kept: KeptShallowEncoder, images: torch.Tensor, hidden: int = 32) -> torch.Tensor:
+    embedding = torch.full((*images.shape[:2], hidden), torch.nan)
+    kept.begin()
+    for t, row in enumerate(images.numpy()):
+        kept.step(t, row, embedding[t])
+    return embedding
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)], ids=str
+)
+def test_rows_and_gradients_equal_pytorchs(size, dtype, tolerance, monkeypatch):
+    monkeypatch.setattr("agents.kept_encoder._IMAGES_PER_CHUNK", 7)
+    encoder, images = make(size)
+    assert KeptShallowEncoder.fits(encoder)
+    kept = KeptShallowEncoder(encoder, T, B, dtype)
+    grad = torch.randn(T + 1, B, 32)
+    for _ in range(2):  # the second pass must not see the first one's
+        embedding = run(kept, images)
+        gradients = kept.gradients(images, embedding, grad)
+    expected = encoder(images.flatten(0, 1)).unflatten(0, (T + 1, B))
+    truth = torch.autograd.grad(expected, list(encoder.parameters()), grad)
+    for ours, theirs in zip((embedding, *gradients), (expected.detach(), *truth), strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).norm() <= tolerance * theirs.norm()
+
+
+def test_a_part_of_the_environments_fills_its_columns():
+    encoder, images = make((72, 96))
+    whole, parts = (KeptShallowEncoder(encoder, T, B) for _ in range(2))
+    embedding = run(whole, images)
+    for columns in (slice(0, 2), slice(2, B)):
+        part = run(parts.columns(columns.start, columns.stop), images[:, columns].contiguous())
+        torch.testing.assert_close(part, embedding[:, columns])
+    grad = torch.randn(T + 1, B, 32)
+    pairs = (k.gradients(images, embedding, grad) for k in (whole, parts))
+    for a, b in zip(*pairs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_other_encoders_and_images_are_left_to_pytorch():
+    assert not KeptShallowEncoder.fits(DeepEncoder((72, 96, 3), 32))
+    assert not KeptShallowEncoder.fits(MLPEncoder((5,), 32))
+    assert not KeptShallowEncoder.fits(ShallowEncoder((72, 96, 4), 32))
+    assert not KeptShallowEncoder.fits(ShallowEncoder((72, 24, 3), 32))  # too narrow for a block

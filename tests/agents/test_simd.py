@@ -1,0 +1,36 @@
+"""Layers for a few rows equal PyTorch's, whatever the sizes."""
+
+import pytest
+import torch
+
+from agents.simd import Layer
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 16), (53, 48), (20, 13)])
+def test_layer_equals_pytorchs(rows, inputs, outputs):
+    generator = torch.Generator().manual_seed(rows)
+    weight, bias = torch.randn(outputs, inputs, generator=generator), torch.randn(outputs)
+    x = torch.randn(rows, inputs, generator=generator)
+    around = torch.full((rows + 2, outputs), torch.nan)  # nothing beside it is touched
+    Layer(weight, bias)(x, around[1:-1])
+    expected = (x.double() @ weight.double().T + bias).float()
+    torch.testing.assert_close(around[1:-1], expected, rtol=1e-5, atol=1e-5)
+    assert around[[0, -1]].isnan().all()
+
+
+def test_layer_in_bfloat16_rounds_its_factors():
+    weight, bias, x = torch.randn(32, 53), torch.randn(32), torch.randn(9, 53)
+    out = torch.empty(9, 32)
+    Layer(weight, bias, torch.bfloat16)(x, out)
+    exact = x @ weight.T + bias
+    assert 0 < (out - exact).norm() < 0.02 * exact.norm()
+
+
+def test_layer_does_not_follow_its_weights():
+    weight, bias, x = torch.randn(16, 5), torch.zeros(16), torch.randn(8, 5)
+    layer, before, after = Layer(weight, bias), torch.empty(8, 16), torch.empty(8, 16)
+    layer(x, before)
+    weight += 1.0
+    layer(x, after)
+    assert torch.equal(before, after)
