@@ -5,6 +5,7 @@ import os
 import sys
 
 import torch
+from torch import Tensor
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 
@@ -60,6 +61,31 @@ def prepare_worker() -> None:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+
+
+class SideStream:
+    """Copies to a GPU that run beside its other work; on a CPU plain copies.
+
+    "The other work" is that of the stream which is the current one when a method is called.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = None if device.type == "cpu" else torch.cuda.Stream(device)
+
+    def begin(self) -> None:
+        """Hold copies from now on back until the other work queued so far is done."""
+        if self._stream is not None:
+            self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
+
+    def copy(self, target: Tensor, source: Tensor) -> None:
+        """Queue a copy; until the other work has waited for it, `source` must stay as it is."""
+        with torch.cuda.stream(self._stream):  # None: the current one
+            target.copy_(source, non_blocking=True)
+
+    def finish(self) -> None:
+        """Hold other work from now on back until the copies queued so far are done."""
+        if self._stream is not None:
+            torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
 
 
 def available_cores() -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
+from agents.devices import SideStream
 from agents.episodes import Episode, EpisodeTracker
 from agents.kept_encoder import KeptShallowEncoder
 from agents.kept_lstm import KeptLSTM
@@ -56,7 +57,7 @@ class Rollout(NamedTuple):
         obs_dtype = torch.from_numpy(np.empty(0, obs_space.dtype)).dtype
         return cls(
             obs=zeros(T + 1, B, *obs_space.shape, dtype=obs_dtype),
-            is_first=torch.zeros(T + 1, B, dtype=torch.bool),
+            is_first=torch.zeros(T + 1, B, dtype=torch.bool, pin_memory=pinned),
             last_action=zeros(T + 1, B, dtype=torch.int64),
             last_reward=zeros(T + 1, B, dtype=torch.float32),
             action=zeros(T, B, dtype=torch.int64),
@@ -182,6 +183,7 @@ class Actor:
         followed = ("obs", "is_first", "last_action", "last_reward")
         chosen = ("action", "reward", "discount", "valid")
         self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
+        self._uploads = SideStream(device.obs.device)
         self.core_state = agent.initial_state(envs.num_envs)
         self.encoder, self.lstm = encoder, lstm
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
@@ -204,6 +206,8 @@ class Actor:
             self.encoder.begin()
         if self.lstm is not None:
             self.lstm.begin(self.core_state)
+        self._uploads.begin()  # learning may not be done with the last rollout
+        self._upload(0, "obs", "last_action", "last_reward")
 
     @torch.no_grad()
     def act(self, t: int, race: Tensor) -> None:
@@ -212,7 +216,7 @@ class Actor:
         race: [B, A] exponential random numbers on the network's device; see `act`.
         """
         host, device = self.host, self.device
-        self._upload(t)
+        self._uploads.finish()
         self._encode(t)
         if self.lstm is None:
             action, self.core_state = act(
@@ -238,28 +242,31 @@ class Actor:
             result = self._split_envs.receive(rows["obs"][t + 1])
         else:
             result = self.envs.step_into(rows["action"][t], rows["obs"][t + 1])
+        self._upload(t + 1, "obs")  # on its way while the host looks at the rest
         self._write(t, result)
+        self._upload(t + 1, "last_action", "last_reward")
         return [episode for _, episode in self.tracker.add(result)]
 
     @torch.no_grad()
     def finish(self) -> None:
         """Close the rollout: the network needs its last row too, and a GPU all the rest."""
         host, device = self.host, self.device
-        self._upload(len(host.action))
+        self._uploads.finish()
+        if device is not host:
+            for name in ("action", "reward", "discount"):
+                self._uploads.copy(getattr(device, name), getattr(host, name))
         self._encode(len(host.action))
         if self.lstm is not None:
             # The last row's context is for the bootstrap value: the next rollout runs it again.
             self.core_state = CoreState(*(x.clone() for x in self.lstm.memory(len(host.action))))
             self._run_lstm(len(host.action))
-        if device is not host:
-            for name in ("action", "reward", "discount"):
-                getattr(device, name).copy_(getattr(host, name), non_blocking=True)
+        self._uploads.finish()
 
-    def _upload(self, t: int) -> None:
-        """Copy row t to the device, where it is another one than the host."""
+    def _upload(self, t: int, *names: str) -> None:
+        """Start to copy parts of row t to the device, where it is another one than the host."""
         if self.device is not self.host:
-            for name in ("obs", "last_action", "last_reward"):
-                getattr(self.device, name)[t].copy_(getattr(self.host, name)[t], non_blocking=True)
+            for name in names:
+                self._uploads.copy(getattr(self.device, name)[t], getattr(self.host, name)[t])
 
     def _encode(self, t: int) -> None:
         """Embed row t."""

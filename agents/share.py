@@ -59,7 +59,8 @@ class Batch(NamedTuple):
         outputs = [(num_actions,), (), (hidden_size,), (hidden_size,)]
         return cls(
             zeros(T, num_actions),
-            torch.zeros(T + 1, B, dtype=torch.bool),
+            # Pinned where a GPU reads it: another copy would wait for the work before it.
+            torch.zeros(T + 1, B, dtype=torch.bool, pin_memory=device.type == "cuda"),
             zeros(T, dtype=torch.int64),
             zeros(T),
             zeros(T),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agents.config import NetworkConfig
+from agents.devices import SideStream
 from agents.episodes import EpisodeTracker
 from agents.networks import Agent, CoreState
 from agents.rollout import Actor, Rollout, act
@@ -19,6 +20,7 @@ def make_actor(
     clip: bool = False,
     discount: float = 0.9,
     env: RandomEnds | None = None,
+    device: Rollout | None = None,
 ) -> Actor:
     env = env or RandomEnds(B)
     torch.manual_seed(0)
@@ -26,7 +28,7 @@ def make_actor(
     space = env.single_observation_space
     rollout = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
     actor = Actor(
-        env, agent, rollout, rollout,
+        env, agent, rollout, device or rollout,
         discount=discount, clip_rewards=clip, bootstrap_on_timeout=bootstrap,
     )  # fmt: skip
     actor.start(range(B))
@@ -112,6 +114,42 @@ def test_acting_memory_equals_learning_memory():
         # obs[T] enters memory once: as row 0 of the next rollout
         torch.testing.assert_close(after_row_T_minus_1.hidden, actor.core_state.hidden)
         torch.testing.assert_close(after_row_T_minus_1.cell, actor.core_state.cell)
+
+
+class LateCopies:
+    """A side stream at its slowest: it copies nothing until somebody waits for it."""
+
+    def __init__(self, device):
+        self.queue = []
+
+    def begin(self):
+        assert not self.queue
+
+    def copy(self, target, source):
+        self.queue.append((target, source))
+
+    def finish(self):
+        for target, source in self.queue:
+            target.copy_(source)
+        self.queue.clear()
+
+
+@pytest.mark.parametrize("stream", [SideStream, LateCopies])  # SideStream: at once
+def test_all_that_the_network_reads_is_uploaded_in_time(stream, monkeypatch):
+    plain = make_actor(bootstrap=True)
+    monkeypatch.setattr("agents.rollout.SideStream", stream)
+    space = plain.envs.single_observation_space
+    elsewhere = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
+    for rows in (elsewhere.obs, elsewhere.last_reward, elsewhere.reward, elsewhere.discount):
+        rows.fill_(torch.nan)
+    actor = make_actor(bootstrap=True, device=elsewhere)
+    for _ in range(3):
+        collect(plain), collect(actor)
+        for name in ("obs", "last_action", "last_reward", "action", "reward", "discount"):
+            there = getattr(elsewhere, name)
+            assert torch.equal(there, getattr(plain.host, name)), name
+            assert torch.equal(there, getattr(actor.host, name)), name
+        assert torch.equal(elsewhere.embedding, plain.host.embedding)
 
 
 def test_timeout_adds_the_value_of_the_last_observation_and_nothing_else():
