@@ -71,6 +71,7 @@ class AgentConfig:
     clip_rewards: bool = True  # to [-1, 1] in the loss; the LSTM's input is clipped always
     normalize_advantages: bool = False  # to unit variance over the rollout, in the policy loss
     bootstrap_on_timeout: bool = False  # False: a time limit ends the return, as in IMPALA
+    compile: bool = False  # on a GPU: acting as a CUDA graph, torch.compile for the update
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""

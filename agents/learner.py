@@ -94,6 +94,12 @@ class Learner:
             self.agent = Agent(obs_space, num_actions, network).to(device)
             aux = make_aux(size, size, num_actions)
             self.aux = None if aux is None else aux.to(device)
+        self._a2c_loss = a2c_loss
+        if config.compile:  # the core stays as it is: torch.compile leaves nn.LSTM to cuDNN
+            self.agent.encoder.compile(dynamic=False)
+            self._a2c_loss = torch.compile(a2c_loss, dynamic=False)
+            if self.aux is not None:
+                self.aux.compile(dynamic=False)
         self._parameters = list(self.agent.parameters())
         # Encoder and core, which both losses train, come before the heads.
         self._trunk = slice(len(self._parameters) - len(list(self.agent.head_parameters())))
@@ -202,7 +208,10 @@ class Learner:
     def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
         """The A2C losses and their gradient on logits and value."""
         config, batch = self.config, self._batch
-        loss = a2c_loss(
+        # Given only where needed: choosing rows makes a GPU wait, and shapes depend on it.
+        valid = None if batch.valid.all() else batch.valid.to(self._device)
+        loss_of = self._a2c_loss if valid is None else a2c_loss
+        loss = loss_of(
             logits,
             value,
             batch.action,
@@ -212,8 +221,7 @@ class Learner:
             value_cost=config.value_cost,
             entropy_cost=config.entropy_cost,
             normalize_advantages=config.normalize_advantages,
-            # Given only where needed: choosing rows makes a GPU wait.
-            valid=None if batch.valid.all() else batch.valid.to(self._device),
+            valid=valid,
         )
         self._means.add(
             policy_loss=loss.policy_loss,

@@ -150,12 +150,21 @@ def choose(logits: Tensor, race: Tensor | None) -> Tensor:
     return (logits.softmax(-1) / race).argmax(-1)
 
 
+class PreparedStep(Protocol):
+    """What encodes a row and acts on it at once; see `cuda_graph.ActingStep`."""
+
+    def __call__(
+        self, t: int, is_first: Tensor, race: Tensor, core_state: CoreState
+    ) -> tuple[Tensor, CoreState]:
+        """Embed row t of the rollout, return its actions and the memory after it; see `act`."""
+
+
 class Actor:
     """The environments, and the agent's memory of them; see `collect`.
 
     `host` and `device` are the rollout where the environments write and where the network reads; on
     a CPU they are the same. Where `encoder` and `lstm` are given, they run the agent's encoder and
-    core, and keep what learning needs of them.
+    core, and keep what learning needs of them. Where `step` is given, it runs both.
     """
 
     def __init__(
@@ -170,6 +179,7 @@ class Actor:
         bootstrap_on_timeout: bool,
         encoder: KeptShallowEncoder | None = None,
         lstm: KeptLSTM | None = None,
+        step: PreparedStep | None = None,
     ) -> None:
         self.envs = envs
         self._split_envs = envs if isinstance(envs, SplitEnv) else None
@@ -183,6 +193,7 @@ class Actor:
         followed = ("obs", "is_first", "last_action", "last_reward")
         chosen = ("action", "reward", "discount", "valid")
         self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
+        self._step = step
         self._uploads = SideStream(device.obs.device)
         self.core_state = agent.initial_state(envs.num_envs)
         self.encoder, self.lstm = encoder, lstm
@@ -217,8 +228,13 @@ class Actor:
         """
         host, device = self.host, self.device
         self._uploads.finish()
-        self._encode(t)
-        if self.lstm is None:
+        if self._step is not None:
+            action, self.core_state = self._step(t, host.is_first[t], race, self.core_state)
+        elif self.lstm is not None:
+            self._encode(t)
+            action = choose(self.agent.policy(self._run_lstm(t)).float(), race)
+        else:
+            self._encode(t)
             action, self.core_state = act(
                 self.agent,
                 device.embedding[t],
@@ -228,8 +244,6 @@ class Actor:
                 self.core_state,
                 race,
             )
-        else:
-            action = choose(self.agent.policy(self._run_lstm(t)).float(), race)
         host.action[t] = action  # waits for the device: the environments need it now
         if self._split_envs is not None:
             self._split_envs.send(self._arrays["action"][t])

@@ -17,7 +17,16 @@ from agents.files import naming, replace_file, sentence
 
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines3", "cpc-a2c")
 # What may differ when a run continues: none of it changes what is learned.
-FREE = ("device", "run_root", "threads", "log", "resume", "env.worker_timeout_s", "env.level_cache")
+FREE = (
+    "device",
+    "run_root",
+    "threads",
+    "log",
+    "resume",
+    "agent.compile",
+    "env.worker_timeout_s",
+    "env.level_cache",
+)
 EXTENDABLE = "total_frames"
 
 

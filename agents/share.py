@@ -17,6 +17,7 @@ from torch import Tensor, multiprocessing, nn
 
 from agents.batched_env import BatchedEnv, GroupedEnv
 from agents.config import AgentConfig
+from agents.cuda_graph import ActingStep
 from agents.devices import keep_freed_memory, prepare_worker
 from agents.encoders import ShallowEncoder
 from agents.episodes import Episode
@@ -109,10 +110,11 @@ class Share:
             self.rollout = allocate(device)._replace(is_first=host.is_first, valid=host.valid)
         self._encoder: KeptShallowEncoder | None = None
         self._lstm: KeptLSTM | None = None
-        if on_cpu and KeptShallowEncoder.fits(agent.encoder):
+        keeps = on_cpu and not config.compile
+        if keeps and KeptShallowEncoder.fits(agent.encoder):
             assert isinstance(agent.encoder, ShallowEncoder)
             self._encoder = KeptShallowEncoder(agent.encoder, T, envs.num_envs, agent.product_dtype)
-        if on_cpu and isinstance(agent.core, nn.LSTM):
+        if keeps and isinstance(agent.core, nn.LSTM):
             sizes = agent.num_actions, T, envs.num_envs
             self._lstm = KeptLSTM(agent.core, *sizes, agent.product_dtype)
         groups = envs.groups if isinstance(envs, GroupedEnv) else [envs]
@@ -133,6 +135,7 @@ class Share:
                     bootstrap_on_timeout=config.bootstrap_on_timeout,
                     encoder=self._encoder and self._encoder.columns(own.start, own.stop),
                     lstm=self._lstm and self._lstm.columns(own.start, own.stop),
+                    step=ActingStep(agent, device_part) if config.compile else None,
                 )
             )
 

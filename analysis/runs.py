@@ -28,7 +28,7 @@ CONFIG_FILE = "config.yaml"
 RECORD_KEYS = frozenset(
     {"versions", "git", "starts", "device", "run_root", "threads", "log", "resume"}
 )
-RECORD_SETTINGS = frozenset({"env.worker_timeout_s", "env.level_cache"})
+RECORD_SETTINGS = frozenset({"agent.compile", "env.worker_timeout_s", "env.level_cache"})
 # Settings that did not exist for older runs, and what those did.
 OLDER_RUNS = {"agent.network.core": "lstm", "agent.network.precision": "auto"}
 

@@ -30,6 +30,11 @@ def make_learner(config: RunConfig, device: torch.device, threads: int) -> AnyLe
             device=device,
             frames_per_step=frames_per_step(config.env),
         )
+    if config.agent.compile and device.type == "cpu":
+        raise ValueError(
+            "agent.compile is true, but this run is on a CPU, which it makes no faster; "
+            "set agent.compile=false."
+        )
     # On a CPU each core has a share of the batch, unless the environments have processes of their
     # own: then these, and on a GPU the engine's threads, use the cores.
     shares = threads if device.type == "cpu" and not config.env.in_workers else 1

@@ -123,6 +123,18 @@ class RandomEnds(KnownAnswerEnv):
         return Result(reward, draw < 0.1, (draw > 0.1) & (draw < 0.25), success, final_obs)
 
 
+class SmallImages(RandomEnds):
+    """RandomEnds with its observations painted into images, for the convolutional encoders."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.single_observation_space = gymnasium.spaces.Box(0, 255, (29, 37, 3), np.uint8)
+
+    def observe(self, obs: np.ndarray) -> None:
+        for row in range(29):
+            obs[:, row] = (256 * self.uniform()).astype(np.uint8)[:, None, None]
+
+
 class Group(RandomEnds):
     """RandomEnds whose step comes in two parts; `lose` {step: environments} go down in it."""
 

@@ -77,6 +77,7 @@ def finished_run(template, tmp_path, capsys):
         (["seed=1,2"], "add -m"),
         (["seed"], "'seed' is not a setting; write key=value"),
         (["device=cuda"], "device is 'cuda', but PyTorch finds no GPU here"),
+        (["agent.compile=true"], "agent.compile is true, but this run is on a CPU, which it makes"),
     ],
 )
 def test_bad_setting(settings, expected, sentence, monkeypatch):

@@ -24,6 +24,7 @@ from tests.known_answer_envs import (
     KnownAnswerEnv,
     RandomEnds,
     Result,
+    SmallImages,
 )
 
 CPU = torch.device("cpu")
@@ -180,18 +181,6 @@ def test_resume_with_other_threads_goes_on_with_the_same_environments():
     for name in ("embedding", "context"):
         torch.testing.assert_close(getattr(three._batch, name), getattr(two._batch, name))
     three.close(), two.close()
-
-
-class SmallImages(RandomEnds):
-    """RandomEnds with its observations painted into images, for the convolutional encoders."""
-
-    def __init__(self, num_envs: int) -> None:
-        super().__init__(num_envs)
-        self.single_observation_space = gymnasium.spaces.Box(0, 255, (29, 37, 3), np.uint8)
-
-    def observe(self, obs: np.ndarray) -> None:
-        for row in range(29):
-            obs[:, row] = (256 * self.uniform()).astype(np.uint8)[:, None, None]
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "shallow", "deep"])

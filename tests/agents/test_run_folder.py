@@ -31,6 +31,7 @@ def test_same_settings_continue_whatever_the_device_and_threads(tmp_path):
     begin(tmp_path)
     assert resume(tmp_path)["learner"] == {"frames": 40}
     assert resume(tmp_path, device="cuda", threads=5, log={"every_frames": 7}) is not None
+    assert resume(tmp_path, agent={**SETTINGS["agent"], "compile": True}) is not None
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_matching_runs_differ_in_seed_aux_and_machine_only(make_run: MakeRun) ->
     same = [
         make_run("cpc", 2, aux__weight=0.5, device="cuda", threads=7, env__worker_timeout_s=3.0),
         make_run("cpc", 3, tag="heavy", aux__weight=9.0, versions={"numpy": "3"}),
+        make_run("none", 4, agent__compile=True),
     ]
     make_run("cpc", 5, agent__learning_rate=0.001)
     make_run("cpc", 7, total_frames=2000)

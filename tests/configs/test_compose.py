@@ -50,6 +50,7 @@ def test_paper_preset_is_the_papers():
     assert (agent.learning_rate, agent.entropy_cost, agent.value_cost) == (4.8e-4, 2.5e-4, 0.5)
     assert (agent.rmsprop_epsilon, agent.max_grad_norm, agent.clip_rewards) == (0.1, None, True)
     assert (agent.normalize_advantages, agent.bootstrap_on_timeout) == (False, False)
+    assert not agent.compile
     assert (config.aux.horizon, config.aux.anchors) == (30, 10)
 
 
@@ -196,6 +197,7 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
         ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
         ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
         ("agent=7", "agent=7 is not known"),
+        ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
         ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
         ("seed=-1", "seed is -1; it must lie between 0 and"),
         ("threads=0", "threads is 0; it must be at least 1."),
