@@ -32,18 +32,20 @@ def run(kept: KeptShallowEncoder, images: torch.Tensor, hidden: int = 32) -> tor
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)], ids=str
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)], ids=str
 )
 def test_rows_and_gradients_equal_pytorchs(size, dtype, tolerance, monkeypatch):
     monkeypatch.setattr("agents.kept_encoder._IMAGES_PER_CHUNK", 7)
     encoder, images = make(size)
     assert KeptShallowEncoder.fits(encoder)
     kept = KeptShallowEncoder(encoder, T, B, dtype)
+    expected = encoder(images.flatten(0, 1)).unflatten(0, (T + 1, B))
     grad = torch.randn(T + 1, B, 32)
     for _ in range(2):  # the second pass must not see the first one's
         embedding = run(kept, images)
+        # Rounded differently, a number near 0 may pass the rectifier or not.
+        grad = grad.masked_fill((embedding > 0) != (expected > 0), 0.0)
         gradients = kept.gradients(images, embedding, grad)
-    expected = encoder(images.flatten(0, 1)).unflatten(0, (T + 1, B))
     truth = torch.autograd.grad(expected, list(encoder.parameters()), grad)
     for ours, theirs in zip((embedding, *gradients), (expected.detach(), *truth), strict=True):
         assert ours.shape == theirs.shape
