@@ -1,7 +1,10 @@
 """Contrastive Predictive Coding as an auxiliary loss of a recurrent agent."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cpc_aux.config import AuxConfig
 from cpc_aux.infonce import (
@@ -12,6 +15,7 @@ from cpc_aux.infonce import (
     valid_pairs,
 )
 from cpc_aux.negatives import STRATEGIES
+from cpc_aux.predictions import Block, linear_predictions, make_blocks
 
 
 class CPC(nn.Module):
@@ -85,30 +89,35 @@ class CPC(nn.Module):
             ValueError: B is 1 and the negatives come from other environments.
         """
         anchors = draw_anchors(len(action), self.num_anchors, generator).to(embedding.device)
+        anchors = anchors.sort().values  # those whose targets lie beyond the rollout come last
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)
-        predictions = self._predict(context, action, anchors)
-        logits, positive, num_candidates = self.score(predictions, embedding, target_rows, valid)
-        pair_loss, correct = infonce(logits, positive)
+        parts = []
+        for block, predictions in self._predict(context, action, anchors):
+            scores = self.score(predictions, embedding, target_rows[block], valid[block])
+            parts.append((*infonce(scores.logits, scores.positive), scores.num_candidates))
+        pair_loss, correct, num_candidates = (
+            _join(part, len(anchors)) for part in zip(*parts, strict=True)
+        )
         loss_by_horizon = mean_by_horizon(pair_loss, valid)
         loss = mean_over_horizons(loss_by_horizon, valid)
         with torch.no_grad():
             metrics = _measure(loss_by_horizon, correct, num_candidates, valid)
         return loss, {"loss": loss.detach(), **metrics}
 
-    def _predict(self, context: Tensor, action: Tensor, anchors: Tensor) -> Tensor:
-        """Return W_k s_{t,k} for every anchor, f32 [K, A, B, E]."""
-        num_envs = context.shape[1]
+    def _predict(
+        self, context: Tensor, action: Tensor, anchors: Tensor
+    ) -> Iterable[tuple[Block, Tensor]]:
+        """W_k s_{t,k} of ascending anchors: blocks, and what belongs to each, f32 [k, a, B, E]."""
+        num_steps, num_envs = action.shape
         start = context.index_select(0, anchors)  # [A, B, H]
         if self.gru is None:
-            # One environment after the other in memory, as sequence negatives want them.
-            by_env = start.transpose(0, 1).flatten(0, 1)  # [B*A, H]
-            predictions = by_env @ self.maps.transpose(0, 1).flatten(1)  # [B*A, K*E]
-            by_env = predictions.view(num_envs, len(anchors), self.horizon, -1)
-            return by_env.permute(2, 1, 0, 3)  # [K, A, B, E]
+            blocks = make_blocks(anchors, num_steps, self.horizon, num_envs)
+            return linear_predictions(start, self.maps, blocks)
         start = start.flatten(0, 1).unsqueeze(0)  # [1, A*B, H]
         states, _ = self.gru(self._gru_inputs(action, anchors), start)
         predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))  # [K, A*B, E]
-        return predictions.view(self.horizon, len(anchors), num_envs, -1)
+        whole = Block(slice(0, self.horizon), slice(0, len(anchors)))
+        return [(whole, predictions.view(self.horizon, len(anchors), num_envs, -1))]
 
     def _gru_inputs(self, action: Tensor, anchors: Tensor) -> Tensor:
         """Return what the GRU reads on its way from each anchor: f32 [K, A*B, actions or 1].
@@ -138,6 +147,13 @@ def make_aux(
     if config.name == "none":
         return None
     return CPC(config, embedding_size, context_size, num_actions)
+
+
+def _join(parts: Sequence[Tensor], num_anchors: int) -> Tensor:
+    """[K, A, B] from blocks [k, a, B]; 0 where a block left anchors out."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat([F.pad(x, (0, 0, 0, num_anchors - x.shape[1])) for x in parts])
 
 
 def _measure(

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import CPC, AuxConfig
+from cpc_aux import CPC, AuxConfig, predictions
 from cpc_aux.config import NEGATIVES
 from cpc_aux.infonce import draw_anchors, infonce, valid_pairs
 from cpc_aux.negatives import STRATEGIES
+from cpc_aux.predictions import PAIRS_PER_BLOCK
 
 T, B, E, H, K = 11, 3, 5, 7, 4
 CROWDED = ("others", "same_step")  # need other environments
@@ -73,14 +74,21 @@ def make_case(seed: int, reset_rate: float) -> tuple[Tensor, Tensor, Tensor, Ten
     return z.requires_grad_(), c.requires_grad_(), action, is_first
 
 
+@pytest.mark.parametrize("pairs_per_block", [1, PAIRS_PER_BLOCK])
 @pytest.mark.parametrize("negatives", NEGATIVES)
 @pytest.mark.parametrize(
     ("seed", "reset_rate", "num_anchors"),
     [(0, 0.0, None), (1, 0.2, None), (2, 0.5, None), (3, 0.9, None), (4, 0.2, 5), (5, 0.1, 2)],
 )
 def test_loss_gradients_and_metrics_equal_the_slow_truth(
-    negatives: str, seed: int, reset_rate: float, num_anchors: int | None
+    negatives: str,
+    seed: int,
+    reset_rate: float,
+    num_anchors: int | None,
+    pairs_per_block: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(predictions, "PAIRS_PER_BLOCK", pairs_per_block)
     z, c, action, is_first = make_case(seed, reset_rate)
     torch.manual_seed(seed)
     head = CPC(AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors), E, H, 9).double()
