@@ -193,7 +193,12 @@ class Learner:
         if self.aux is None or self.updates % NORM_INTERVAL:
             gradients = self._backward(grad_logits, grad_value, grad_z, grad_c)
         else:
-            of_a2c = self._backward(grad_logits, grad_value, nothing, nothing, retain_graph=True)
+            of_a2c = [
+                g.clone()
+                for g in self._backward(
+                    grad_logits, grad_value, nothing, nothing, retain_graph=True
+                )
+            ]
             of_aux = self._backward(nothing, nothing, grad_z, grad_c)
             self._means.add(
                 grad_norm_a2c_trunk=_norm(of_a2c[self._trunk]),
@@ -263,15 +268,17 @@ class Learner:
         grad_context: Tensor,
         retain_graph: bool = False,
     ) -> list[Tensor]:
-        """Gradients of the agent's parameters, given those of its outputs."""
+        """Gradients of the agent's parameters, given those of its outputs.
+
+        The next call overwrites them.
+        """
         batch = self._batch
         batch.grad_logits.copy_(grad_logits)
         batch.grad_value.copy_(grad_value)
         batch.grad_embedding.copy_(grad_embedding)
         batch.grad_context.copy_(grad_context)
         self._all_shares("backward", [retain_graph] * len(self._columns))
-        first, *others = self._gradients
-        totals = [g.clone() for g in first]
+        totals, *others = self._gradients
         for gradients in others:
             for total, gradient in zip(totals, gradients, strict=True):
                 total += gradient
@@ -303,7 +310,8 @@ class Learner:
         """Clip the agent's gradient of that norm if configured, and let the optimiser step."""
         if self.config.max_grad_norm is not None:
             scale = (self.config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
-            gradients = [g * scale for g in gradients]
+            for gradient in gradients:
+                gradient *= scale
         parameters = [*self._parameters, *self._aux_parameters]
         for parameter, gradient in zip(parameters, [*gradients, *aux_gradients], strict=True):
             parameter.grad = gradient

@@ -28,7 +28,7 @@ class AuxConfig:
     horizon: int = 30
     weight: float = 0.03
     negatives: str = "sequence"
-    anchors: int | None = 10
+    anchors: int | None = 5
     predictor: str = "linear"
 
     def validate(self) -> None:

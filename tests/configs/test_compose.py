@@ -51,14 +51,13 @@ def test_paper_preset_is_the_papers():
     assert (agent.rmsprop_epsilon, agent.max_grad_norm, agent.clip_rewards) == (0.1, None, True)
     assert (agent.normalize_advantages, agent.bootstrap_on_timeout) == (False, False)
     assert not agent.compile
-    assert (config.aux.horizon, config.aux.anchors) == (30, 10)
+    assert (config.aux.horizon, config.aux.anchors) == (30, 5)
 
 
 @pytest.mark.parametrize("aux", ["cpc", "cpc_action"])
-def test_cpc_predicts_from_a_tenth_of_the_time_steps_in_both_presets(aux):
-    for preset, length in (("a2c", 100), ("a2c_laptop", 50)):
-        config = one(f"agent={preset}", f"aux={aux}")
-        assert (config.agent.unroll_length, config.aux.anchors) == (length, length // 10)
+def test_cpc_predicts_from_five_time_steps_unless_told_otherwise(aux):
+    for preset in ("a2c", "a2c_laptop"):
+        assert one(f"agent={preset}", f"aux={aux}").aux.anchors == 5
     assert one(f"aux={aux}", "aux.anchors=7").aux.anchors == 7
     assert one(f"aux={aux}", "aux.anchors=null").aux.anchors is None
 
