@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, multiprocessing, nn
 
+from agents.actor import Actor, collect
 from agents.batched_env import BatchedEnv, GroupedEnv
 from agents.config import AgentConfig
 from agents.cuda_graph import ActingStep
@@ -24,7 +25,7 @@ from agents.episodes import Episode
 from agents.kept_encoder import KeptShallowEncoder
 from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, CoreState
-from agents.rollout import Actor, Rollout, collect
+from agents.rollout import Rollout
 
 
 class Batch(NamedTuple):

@@ -55,7 +55,7 @@ def sweeps(threads: int) -> dict[str, Sweep]:
     images = ("36x48", "54x72", "72x96", "108x144", "144x192")
     return {
         "num_envs": Sweep(
-            "env.num_envs", "none", ("8", "16", "32", "64", "128", "256"), "environments"
+            "env.num_envs", "none", ("8", "16", "32", "64", "128", "256", "1024"), "environments"
         ),
         "unroll": Sweep(
             "agent.unroll_length", "none", ("25", "50", "100", "200", "400"), "unroll, agent steps"

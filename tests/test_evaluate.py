@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import evaluate as command
+from agents.actor import Actor, collect
 from agents.config import NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
-from agents.rollout import Actor, Rollout, collect
+from agents.rollout import Rollout
 from agents.video import picture
 from configs import learners
 from tests.known_answer_envs import CueMemory, RandomEnds

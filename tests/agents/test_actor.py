@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from agents.actor import Actor
+from agents.actor import collect as collect_rollout
 from agents.config import NetworkConfig
 from agents.devices import SideStream
 from agents.episodes import EpisodeTracker
 from agents.networks import Agent, CoreState
-from agents.rollout import Actor, Rollout, act
-from agents.rollout import collect as collect_rollout
+from agents.rollout import Rollout, act
 from tests.known_answer_envs import Group, RandomEnds, Result
 
 T, B, HIDDEN = 11, 3, 13
@@ -137,7 +138,7 @@ class LateCopies:
 @pytest.mark.parametrize("stream", [SideStream, LateCopies])  # SideStream: at once
 def test_all_that_the_network_reads_is_uploaded_in_time(stream, monkeypatch):
     plain = make_actor(bootstrap=True)
-    monkeypatch.setattr("agents.rollout.SideStream", stream)
+    monkeypatch.setattr("agents.actor.SideStream", stream)
     space = plain.envs.single_observation_space
     elsewhere = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
     for rows in (elsewhere.obs, elsewhere.last_reward, elsewhere.reward, elsewhere.discount):

@@ -1,0 +1,249 @@
+"""Acting: environments and network fill a rollout, row by row."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
+from agents.devices import SideStream
+from agents.episodes import Episode, EpisodeTracker
+from agents.kept_encoder import KeptShallowEncoder
+from agents.kept_lstm import KeptLSTM
+from agents.networks import Agent, CoreState
+from agents.rollout import Rollout, act, choose
+
+
+class PreparedStep(Protocol):
+    """What encodes a row and acts on it at once; see `cuda_graph.ActingStep`."""
+
+    def __call__(
+        self, t: int, is_first: Tensor, race: Tensor, core_state: CoreState
+    ) -> tuple[Tensor, CoreState]:
+        """Embed row t of the rollout, return its actions and the memory after it; see `act`."""
+
+
+class Actor:
+    """The environments, and the agent's memory of them; see `collect`.
+
+    `host` and `device` are the rollout where the environments write and where the network reads; on
+    a CPU they are the same. Where `encoder` and `lstm` are given, they run the agent's encoder and
+    core, and keep what learning needs of them. Where `step` is given, it runs both.
+    """
+
+    def __init__(
+        self,
+        envs: BatchedEnv,
+        agent: Agent,
+        host: Rollout,
+        device: Rollout,
+        *,
+        discount: float,
+        clip_rewards: bool,
+        bootstrap_on_timeout: bool,
+        encoder: KeptShallowEncoder | None = None,
+        lstm: KeptLSTM | None = None,
+        step: PreparedStep | None = None,
+    ) -> None:
+        self.envs = envs
+        self._split_envs = envs if isinstance(envs, SplitEnv) else None
+        self.agent = agent
+        self.host = host
+        self.device = device
+        self.discount = discount
+        self.clip_rewards = clip_rewards
+        self.bootstrap_on_timeout = bootstrap_on_timeout
+        # NumPy's views of the host's tensors: a tenth of the overhead where rows are small.
+        followed = ("obs", "is_first", "last_action", "last_reward")
+        chosen = ("action", "reward", "discount", "valid")
+        self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
+        self._step = step
+        self._uploads = SideStream(device.obs.device)
+        self.core_state = agent.initial_state(envs.num_envs)
+        self.encoder, self.lstm = encoder, lstm
+        self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin an episode in every environment; its observation is the next rollout's row 0."""
+        self.envs.reset_into(seeds, self.host.obs[-1].numpy())
+        self.host.is_first[-1] = True
+        self.host.last_action[-1] = -1
+        self.host.last_reward[-1] = 0.0
+
+    def begin(self) -> None:
+        """Open a rollout: the last one's row T was not acted on yet and is this one's row 0."""
+        host, device = self.host, self.device
+        for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
+            rows[0] = rows[-1]
+        device.hidden.copy_(self.core_state.hidden)
+        device.cell.copy_(self.core_state.cell)
+        if self.encoder is not None:
+            self.encoder.begin()
+        if self.lstm is not None:
+            self.lstm.begin(self.core_state)
+        self._uploads.begin()  # learning may not be done with the last rollout
+        self._upload(0, "obs", "last_action", "last_reward")
+
+    @torch.no_grad()
+    def act(self, t: int, race: Tensor) -> None:
+        """Choose the actions of row t and hand them to environments that can begin with them.
+
+        race: [B, A] exponential random numbers on the network's device; see `act`.
+        """
+        host, device = self.host, self.device
+        self._uploads.finish()
+        if self._step is not None:
+            action, self.core_state = self._step(t, host.is_first[t], race, self.core_state)
+        elif self.lstm is not None:
+            self._encode(t)
+            action = choose(self.agent.policy(self._run_lstm(t)).float(), race)
+        else:
+            self._encode(t)
+            action, self.core_state = act(
+                self.agent,
+                device.embedding[t],
+                host.is_first[t],
+                device.last_action[t],
+                device.last_reward[t],
+                self.core_state,
+                race,
+            )
+        host.action[t] = action  # waits for the device: the environments need it now
+        if self._split_envs is not None:
+            self._split_envs.send(self._arrays["action"][t])
+
+    @torch.no_grad()
+    def observe(self, t: int) -> list[Episode]:
+        """Fill in what the actions of row t led to; return the episodes that ended with them."""
+        rows = self._arrays
+        if self._split_envs is not None:
+            result = self._split_envs.receive(rows["obs"][t + 1])
+        else:
+            result = self.envs.step_into(rows["action"][t], rows["obs"][t + 1])
+        self._upload(t + 1, "obs")  # on its way while the host looks at the rest
+        self._write(t, result)
+        self._upload(t + 1, "last_action", "last_reward")
+        return [episode for _, episode in self.tracker.add(result)]
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Close the rollout: the network needs its last row too, and a GPU all the rest."""
+        host, device = self.host, self.device
+        self._uploads.finish()
+        if device is not host:
+            for name in ("action", "reward", "discount"):
+                self._uploads.copy(getattr(device, name), getattr(host, name))
+        self._encode(len(host.action))
+        if self.lstm is not None:
+            # The last row's context is for the bootstrap value: the next rollout runs it again.
+            self.core_state = CoreState(*(x.clone() for x in self.lstm.memory(len(host.action))))
+            self._run_lstm(len(host.action))
+        self._uploads.finish()
+
+    def _upload(self, t: int, *names: str) -> None:
+        """Start to copy parts of row t to the device, where it is another one than the host."""
+        if self.device is not self.host:
+            for name in names:
+                self._uploads.copy(getattr(self.device, name)[t], getattr(self.host, name)[t])
+
+    def _encode(self, t: int) -> None:
+        """Embed row t."""
+        if self.encoder is not None:
+            self.encoder.step(t, self._arrays["obs"][t], self.host.embedding[t])
+        else:
+            row = slice(t, t + 1)
+            self.device.embedding[row] = self.agent.encode(self.device.obs[row])
+
+    def _run_lstm(self, t: int) -> Tensor:
+        """Context [B, H] of row t, and the memory before the next."""
+        assert self.lstm is not None
+        rows = self._arrays
+        return self.lstm.step(
+            t,
+            self.host.embedding[t],
+            rows["is_first"][t],
+            rows["last_action"][t],
+            rows["last_reward"][t],
+        )
+
+    def _write(self, t: int, result: StepResult) -> None:
+        """Fill in what followed action[t]."""
+        rows = self._arrays
+        ended = over(result)
+        clipped = result.reward.clip(-1, 1)
+        rows["reward"][t] = clipped if self.clip_rewards else result.reward
+        rows["discount"][t] = np.where(ended, 0.0, self.discount)
+        rows["valid"][t] = True if result.lost is None else ~result.lost
+        rows["is_first"][t + 1] = ended
+        if self.bootstrap_on_timeout and result.truncated.any():
+            # A time limit cut the episode: what would have followed is worth the value of the
+            # last observation. The new episode's row t+1 must not stand in for it.
+            self.host.reward[t] += self._timeout_value(t, result, torch.from_numpy(clipped))
+        rows["last_action"][t + 1] = np.where(ended, -1, rows["action"][t])
+        rows["last_reward"][t + 1] = np.where(ended, 0.0, clipped)
+
+    @torch.no_grad()
+    def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
+        """Discounted value [B] of the final observation where a time limit ended it, else 0."""
+        assert result.final_obs is not None
+        to = self.device.obs.device
+        output, _ = self.agent.unroll(
+            torch.from_numpy(result.final_obs).to(to).unsqueeze(0),
+            self.host.action[t].to(to).unsqueeze(0),
+            last_reward.to(to).unsqueeze(0),
+            torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
+            self.core_state if self.lstm is None else self.lstm.memory(t + 1),
+        )
+        value = output.value[0].cpu()  # [B]
+        truncated = torch.from_numpy(result.truncated & ~result.terminated)
+        return torch.where(truncated, self.discount * value, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next `collect` depends on, beside the parameters.
+
+        Dicts of tensors and lists with one entry per environment.
+        """
+        return {
+            "envs": {k: torch.from_numpy(v.copy()) for k, v in self.envs.get_state().items()},
+            "core_state": {"hidden": self.core_state.hidden, "cell": self.core_state.cell},
+            "obs": self.host.obs[-1].clone(),
+            "is_first": self.host.is_first[-1].clone(),
+            "last_action": self.host.last_action[-1].clone(),
+            "last_reward": self.host.last_reward[-1].clone(),
+            "tracker": dict(vars(self.tracker)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue as the actor that `state` was taken from would have."""
+        self.envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
+        memory = {k: v.to(self.device.hidden.device) for k, v in state["core_state"].items()}
+        self.core_state = CoreState(**memory)
+        for name in ("obs", "is_first", "last_action", "last_reward"):
+            getattr(self.host, name)[-1] = state[name]
+        vars(self.tracker).update(state["tracker"])
+
+
+def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
+    """Let `actors` act for T steps and fill their rollouts; return the episodes that ended.
+
+    They take turns: while one waits for the network, the others' environments can be at work.
+
+    race: [T, B, A] exponential random numbers for all actors' environments, one after the other.
+    """
+    ends = itertools.accumulate((actor.envs.num_envs for actor in actors), initial=0)
+    columns = [slice(*pair) for pair in itertools.pairwise(ends)]
+    episodes = []
+    for actor in actors:
+        actor.begin()
+    for t in range(len(race)):
+        for actor, own in zip(actors, columns, strict=True):
+            if t > 0:
+                episodes += actor.observe(t - 1)
+            actor.act(t, race[t, own])
+    for actor in actors:
+        episodes += actor.observe(len(race) - 1)
+        actor.finish()
+    return episodes
