@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import Tensor, nn
 
 from agents.a2c import A2CLoss, a2c_loss
@@ -21,6 +20,7 @@ from agents.config import AgentConfig
 from agents.devices import prepare_worker
 from agents.episodes import Episode
 from agents.networks import Agent
+from agents.rmsprop import OnePassRMSprop
 from agents.running_means import RunningMeans
 from agents.share import Batch, RemoteShare, Share, join, part
 
@@ -108,7 +108,7 @@ class Learner:
         parameter_groups: list[Any] = [
             {"params": p} for p in (self._parameters, self._aux_parameters) if p
         ]
-        self._optimizer = RMSpropTFLike(
+        self._optimizer = OnePassRMSprop(
             parameter_groups,
             lr=config.learning_rate,
             alpha=RMSPROP_DECAY,
