@@ -192,9 +192,12 @@ class Agent(nn.Module):
         return self.heads(embedding, context.float()), core_state
 
     def heads(self, embedding: Tensor, context: Tensor) -> AgentOutput:
-        """The outputs, given embeddings [T, B, E] and contexts [T, B, H]."""
-        with self.autocast():
-            logits, value = self.policy(context).float(), self.value(context).float().squeeze(-1)
+        """The outputs, given embeddings [T, B, E] and contexts [T, B, H].
+
+        In float32 in any case: next to nothing is to be gained here.
+        """
+        with torch.autocast(context.device.type, enabled=False):
+            logits, value = self.policy(context), self.value(context).squeeze(-1)
         return AgentOutput(logits, value, embedding, context)
 
     def _run_core(

@@ -132,13 +132,9 @@ def act(
         is_first.unsqueeze(0),
         core_state,
     )
-    return choose(output.logits[0], race), core_state
-
-
-def choose(logits: Tensor, race: Tensor | None) -> Tensor:
-    """Choose actions [B] int64, given logits [B, A] and the race of `act`."""
+    logits = output.logits[0]  # [B, A]
     if race is None:
-        return logits.argmax(-1)
+        return logits.argmax(-1), core_state
     # The exponential race draws from the softmax without multinomial's check of its input, which
     # would stall a GPU (Gumbel-max in another form).
-    return (logits.softmax(-1) / race).argmax(-1)
+    return (logits.softmax(-1) / race).argmax(-1), core_state

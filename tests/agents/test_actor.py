@@ -9,6 +9,7 @@ from agents.actor import collect as collect_rollout
 from agents.config import NetworkConfig
 from agents.devices import SideStream
 from agents.episodes import EpisodeTracker
+from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, CoreState
 from agents.rollout import Rollout, act
 from tests.known_answer_envs import Group, RandomEnds, Result
@@ -36,6 +37,23 @@ def make_actor(
     return actor
 
 
+def keep_lstm(actor: Actor) -> Actor:
+    """The same actor, with its core run by a KeptLSTM, as a learner's on a CPU."""
+    again = make_actor(
+        actor.bootstrap_on_timeout, actor.clip_rewards, actor.discount, RandomEnds(B)
+    )
+    lstm = KeptLSTM(again.agent.core, again.agent.num_actions, T, B)
+    again = Actor(
+        again.envs, again.agent, again.host, again.host,
+        discount=actor.discount,
+        clip_rewards=actor.clip_rewards,
+        bootstrap_on_timeout=actor.bootstrap_on_timeout,
+        lstm=lstm,
+    )  # fmt: skip
+    again.start(range(B))
+    return again
+
+
 def collect(actor: Actor, seed: int = 1) -> None:
     generator = torch.Generator().manual_seed(seed)
     race = torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator)
@@ -54,6 +72,21 @@ def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:
 
     actor.envs.step_into = noting  # type: ignore[method-assign]
     return log
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_a_kept_lstm_acts_as_the_agent_does(bootstrap):
+    plain = make_actor(bootstrap)
+    kept = keep_lstm(plain)
+    for rollout in range(5):
+        collect(plain, seed=rollout)
+        collect(kept, seed=rollout)
+        for name in ("obs", "is_first", "last_action", "last_reward", "action", "valid"):
+            assert torch.equal(getattr(kept.host, name), getattr(plain.host, name)), name
+        for name in ("reward", "discount", "hidden", "cell", "embedding"):
+            torch.testing.assert_close(getattr(kept.host, name), getattr(plain.host, name))
+        for a, b in zip(kept.core_state, plain.core_state, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("clip", [False, True])
