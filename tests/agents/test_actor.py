@@ -42,6 +42,7 @@ def keep_lstm(actor: Actor) -> Actor:
     again = make_actor(
         actor.bootstrap_on_timeout, actor.clip_rewards, actor.discount, RandomEnds(B)
     )
+    assert isinstance(again.agent.core, torch.nn.LSTM)
     lstm = KeptLSTM(again.agent.core, again.agent.num_actions, T, B)
     again = Actor(
         again.envs, again.agent, again.host, again.host,

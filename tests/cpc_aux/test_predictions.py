@@ -45,9 +45,9 @@ def test_predictions_and_gradients_of_blocks_equal_the_plain_product(
         ours.append(part.square().sum())
         theirs.append(truth[block].square().sum())
     assert len(ours) == 2
-    expected = torch.autograd.grad(sum(theirs), (start, maps))
+    expected = torch.autograd.grad(torch.stack(theirs).sum(), (start, maps))
     for _ in range(2):  # the gradient of the maps is put together anew each time
-        gradients = torch.autograd.grad(sum(ours), (start, maps), retain_graph=True)
+        gradients = torch.autograd.grad(torch.stack(ours).sum(), (start, maps), retain_graph=True)
         for gradient, true_gradient in zip(gradients, expected, strict=True):
             torch.testing.assert_close(gradient, true_gradient)
     assert gradients[1].stride() == maps.stride()
