@@ -14,15 +14,15 @@ from torch import Tensor
 class OnePassRMSprop(RMSpropTFLike):
     """Stable-Baselines3's optimiser, which goes through a CPU's memory six times per step.
 
-    For float32 parameters without momentum, centering or weight decay. On a GPU, and as long as
-    there is a parameter without a state, the original does the step; states are the original's.
+    For float32 parameters without momentum, centering or weight decay. On a GPU the original does
+    the step; states are the original's.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update all parameters that have a gradient."""
         parameters = [p for group in self.param_groups for p in group["params"]]
-        if any(p.is_cuda or not self.state[p] for p in parameters if p.grad is not None):
+        if any(p.is_cuda for p in parameters):
             return super().step(closure)
         for group in self.param_groups:
             assert not group["centered"]
@@ -32,6 +32,8 @@ class OnePassRMSprop(RMSpropTFLike):
                 if p.grad is None:
                     continue
                 state = self.state[p]
+                if not state:
+                    state.update(step=0, square_avg=torch.ones_like(p))
                 state["step"] += 1
                 state["square_avg"] = square_avg = _laid_out_as(p, state["square_avg"])
                 grad = _laid_out_as(p, p.grad)

@@ -60,11 +60,11 @@ def test_close_ends_the_threads():
 
 
 def test_environments_that_nobody_uses_any_more_end_their_threads():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     envs = LabsimVectorEnv("seekavoid_arena_01", 3, num_threads=3)
     envs.reset(seed=0)
     seen = weakref.ref(envs)
     del envs
     gc.collect()
     assert seen() is None
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # other tests' threads may end meanwhile
