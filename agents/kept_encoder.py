@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.encoders import ShallowEncoder
+from agents.networks import IMAGES_PER_CHUNK
 from agents.simd import LANES, SUPPORTED, WIDE, Layer, block_product
 
 # Results per block: so many that all registers are in use, as a product waits four cycles for the
@@ -26,8 +27,6 @@ from agents.simd import LANES, SUPPORTED, WIDE, Layer, block_product
 _ROW1 = 12 if WIDE else 6  # neighbours in a row of the first layer, 16 channels each
 _ROW2 = 5 if WIDE else 2  # .. of the second layer, 32 channels each
 _TAPS2 = 8 if WIDE else 2  # inputs of the second layer's kernel, 32 channels each
-# Images whose gradients pass through the fully connected layer together: they stay in the cache.
-_IMAGES_PER_CHUNK = 100
 
 
 class KeptShallowEncoder:
@@ -104,7 +103,7 @@ class KeptShallowEncoder:
         grad = grad.flatten(0, 1).masked_fill(embedding.flatten(0, 1) <= 0, 0.0)  # [N, E]
         of_fc_bias = grad.sum(0)
         rows = [x.flatten(0, 1) for x in (images, self._out1, self._out2)]
-        chunks = zip(*(x.split(_IMAGES_PER_CHUNK) for x in (grad, *rows)), strict=True)
+        chunks = zip(*(x.split(IMAGES_PER_CHUNK) for x in (grad, *rows)), strict=True)
         for g, x, out1, out2 in chunks:
             flat, g = out2.flatten(1), g.to(self._dtype)
             if self._dtype == torch.float32:

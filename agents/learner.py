@@ -5,9 +5,7 @@ the network and back, and the shares' gradients are summed. On small networks th
 better than splitting every single operation over them. The losses see the whole batch.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,12 +15,12 @@ from torch import Tensor, nn
 from agents.a2c import A2CLoss, a2c_loss
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
-from agents.devices import prepare_worker
 from agents.episodes import Episode
 from agents.networks import Agent
 from agents.rmsprop import OnePassRMSprop
 from agents.running_means import RunningMeans
-from agents.share import Batch, RemoteShare, Share, join, part
+from agents.share import Batch
+from agents.shares import Shares, split
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
@@ -84,9 +82,8 @@ class Learner:
         self._device = device
 
         shares = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
-        ends = np.linspace(0, B, shares + 1).astype(int).tolist()
-        self._columns = [slice(*pair) for pair in itertools.pairwise(ends)]
-        envs = make_envs(ends[1])
+        columns = split(B, shares)
+        envs = make_envs(columns[0].stop)
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -115,23 +112,7 @@ class Learner:
             eps=config.rmsprop_epsilon,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
-        # One list of gradients per share, each laid out in memory as its parameter.
-        self._gradients = [[torch.zeros_like(p) for p in self._parameters] for _ in range(shares)]
-        if shares > 1:
-            for tensor in (*self._parameters, *itertools.chain(*self._gradients), *self._batch):
-                tensor.share_memory_()
-
-        def arguments(k: int) -> tuple[Any, ...]:
-            columns = self._columns[k]
-            batch = self._batch.columns(columns.start, columns.stop)
-            return config, self.agent, batch, self._gradients[k]
-
-        self._share = Share(envs, *arguments(0))
-        self._remote_shares = [
-            RemoteShare(make_envs, ends[k + 1] - ends[k], *arguments(k)) for k in range(1, shares)
-        ]
-        # The first share's own thread: there one core works, while losses use all of them.
-        self._thread = ThreadPoolExecutor(1, initializer=prepare_worker)
+        self._shares = Shares(columns, envs, make_envs, config, self.agent, self._batch)
         self._action_generator = self._make_generator(0)
         self._aux_generator = self._make_generator(1)
         self._means = RunningMeans()
@@ -156,25 +137,14 @@ class Learner:
         num_envs = self._batch.race.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
         seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
-        self._all_shares("start", [seeds[columns] for columns in self._columns])
-
-    def _all_shares(self, method: str, *arguments: Sequence[Any]) -> list[Any]:
-        """Let all shares run a method at once; return the results.
-
-        Of each argument, share k gets entry k.
-        """
-        own, *others = [tuple(a[k] for a in arguments) for k in range(len(self._columns))]
-        for share, args in zip(self._remote_shares, others, strict=True):
-            share.call(method, *args)
-        result = self._thread.submit(getattr(self._share, method), *own).result()
-        return [result, *(share.result() for share in self._remote_shares)]
+        self._shares.start(seeds)
 
     def collect(self) -> list[Episode]:
         """Fill the batch; return the episodes that ended meanwhile."""
         self._batch.race.exponential_(generator=self._action_generator)
-        episodes = self._all_shares("collect")
+        episodes = self._shares.collect()
         self.frames += self.frames_per_rollout
-        return list(itertools.chain.from_iterable(episodes))
+        return episodes
 
     def update(self) -> None:
         """One gradient step on the rollout just collected.
@@ -277,12 +247,7 @@ class Learner:
         batch.grad_value.copy_(grad_value)
         batch.grad_embedding.copy_(grad_embedding)
         batch.grad_context.copy_(grad_context)
-        self._all_shares("backward", [retain_graph] * len(self._columns))
-        totals, *others = self._gradients
-        for gradients in others:
-            for total, gradient in zip(totals, gradients, strict=True):
-                total += gradient
-        return totals
+        return self._shares.backward(retain_graph)
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
         """Raise FloatingPointError that names what is not finite.
@@ -327,7 +292,7 @@ class Learner:
         "env/worker_restarts": how many of these were replaced since the run began.
         """
         rate = {"learning_rate": self.learning_rate}
-        return {**rate, **self._share.metrics(), **self._means.pop()}
+        return {**rate, **self._shares.first.metrics(), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
@@ -339,7 +304,7 @@ class Learner:
             "updates": self.updates,
             "action_generator": self._action_generator.get_state(),
             "aux_generator": self._aux_generator.get_state(),
-            "envs": join(self._all_shares("state_dict")),
+            "envs": self._shares.state_dict(),
             "means": self._means.state_dict(),
         }
 
@@ -356,16 +321,12 @@ class Learner:
         self.frames, self.updates = state["frames"], state["updates"]
         _restore_generator(self._action_generator, state["action_generator"])
         _restore_generator(self._aux_generator, state["aux_generator"])
-        parts = [part(state["envs"], columns) for columns in self._columns]
-        self._all_shares("load_state_dict", parts)
+        self._shares.load_state_dict(state["envs"])
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the processes and close the environments."""
-        self._thread.shutdown()
-        self._share.close()
-        for share in self._remote_shares:
-            share.close()
+        self._shares.close()
 
 
 def _restore_generator(generator: torch.Generator, state: Tensor) -> None:

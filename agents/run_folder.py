@@ -139,10 +139,13 @@ def first_difference(
 ) -> tuple[str, Any, Any] | None:
     """Return (key, old value, new value) of the first setting that differs, or None.
 
-    Keys in `free`, whole or by their first part, are not compared. `total_frames` comes last, so
-    that it is named only where it is the only difference.
+    Keys in `free`, whole or by their first part, are not compared, nor the other keys of an
+    auxiliary loss that is "none" in both. `total_frames` comes last, so that it is named only where
+    it is the only difference.
     """
     before, now = _flat(old), _flat(new)
+    if before.get("aux.name") == now.get("aux.name") == "none":
+        free = (*free, "aux")
     keys = sorted(before.keys() | now.keys(), key=lambda key: (key == EXTENDABLE, key))
     for key in keys:
         is_free = key in free or key.split(".")[0] in free

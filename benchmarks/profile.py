@@ -76,7 +76,7 @@ def part_of(path: CallPath) -> str:
 
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
-    share = learner._share
+    share = learner._shares.first
     (actor,) = share._actors
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
@@ -102,7 +102,7 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(learner, "_step", "optimiser")
     watch.watch(learner._means, "add", "records")
     watch.watch(learner, "metrics", "records")
-    for remote in learner._remote_shares:
+    for remote in learner._shares.remote:
         watch.watch(remote, "result", "wait")
 
 

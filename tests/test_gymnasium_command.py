@@ -36,7 +36,7 @@ def train(*settings):
 
 
 def pids(learner):
-    groups = learner._share.envs.groups
+    groups = learner._shares.first.envs.groups
     return [worker.process.pid for group in groups for worker in group.workers]
 
 

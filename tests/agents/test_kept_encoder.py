@@ -35,7 +35,7 @@ def run(kept: KeptShallowEncoder, images: torch.Tensor, hidden: int = 32) -> tor
     ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)], ids=str
 )
 def test_rows_and_gradients_equal_pytorchs(size, dtype, tolerance, monkeypatch):
-    monkeypatch.setattr("agents.kept_encoder._IMAGES_PER_CHUNK", 7)
+    monkeypatch.setattr("agents.kept_encoder.IMAGES_PER_CHUNK", 7)
     encoder, images = make(size)
     assert KeptShallowEncoder.fits(encoder)
     kept = KeptShallowEncoder(encoder, T, B, dtype)

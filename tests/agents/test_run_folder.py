@@ -117,6 +117,15 @@ def test_what_is_no_run_is_refused(tmp_path):
         load_settings(tmp_path)
 
 
+def test_settings_of_an_auxiliary_loss_that_is_none_do_not_matter():
+    def settings(name: str, anchors: int) -> dict:
+        return {"aux": {"name": name, "anchors": anchors}}
+
+    assert first_difference(settings("none", 10), settings("none", 5)) is None
+    assert first_difference(settings("cpc", 10), settings("cpc", 5)) == ("aux.anchors", 10, 5)
+    assert first_difference(settings("none", 5), settings("cpc", 5)) == ("aux.name", "none", "cpc")
+
+
 def test_first_difference_ignores_what_is_free():
     assert first_difference({"log": {"a": 1}, "x": 1}, {"log": {"a": 2}, "x": 1}) is None
     assert first_difference({"x": {"y": 1}}, {"x": {"y": 2}}) == ("x.y", 1, 2)
