@@ -24,16 +24,9 @@ class _Row(NamedTuple):
     after_embedding: NDArray[np.float32]  # [B, A+1+H] the last part of the inputs
     hidden_before: Tensor  # [B, H] the last part of the inputs
     cell_before: Tensor  # [B, H] c_{t-1}
-    cell_before_array: NDArray[np.float32]  # the same
     gates: Tensor  # [B, 4H]
-    i_and_f: Tensor  # [B, 2H], its first part, and its four parts:
-    i: Tensor  # [B, H]
-    f: Tensor  # [B, H]
-    g: Tensor  # [B, H]
-    o: Tensor  # [B, H]
-    cell: Tensor  # [B, H] c_t
-    squashed: Tensor  # [B, H] tanh(c_t)
     context: Tensor  # [B, H] h_t
+    arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t
 
 
 class KeptLSTM:
@@ -82,24 +75,16 @@ class KeptLSTM:
         self._rows = [self._row(t) for t in range(len(inputs))]
 
     def _row(self, t: int) -> _Row:
-        H = self._lstm.hidden_size
-        inputs, gates, cell_before = self.inputs[t], self.gates[t], self.cell[t]
-        i, f, g, o = gates.split(H, dim=1)
+        inputs, gates, context = self.inputs[t], self.gates[t], self.context[t]
+        kept = gates, self.cell[t], self.cell[t + 1], self.squashed[t], context
         return _Row(
             inputs=inputs,
             after_embedding=inputs[:, self._embedding_size :].numpy(),
             hidden_before=inputs[:, self._lstm.input_size :],
-            cell_before=cell_before,
-            cell_before_array=cell_before.numpy(),
+            cell_before=self.cell[t],
             gates=gates,
-            i_and_f=gates[:, : 2 * H],
-            i=i,
-            f=f,
-            g=g,
-            o=o,
-            cell=self.cell[t + 1],
-            squashed=self.squashed[t],
-            context=self.context[t],
+            context=context,
+            arrays=tuple(x.numpy() for x in kept),
         )
 
     def columns(self, start: int, stop: int) -> Self:
@@ -136,16 +121,9 @@ class KeptLSTM:
         """
         row = self._rows[t]
         row.inputs[:, : self._embedding_size] = embedding
-        _write_inputs(
-            row.after_embedding, is_first, last_action, last_reward, row.cell_before_array
-        )
+        _write_inputs(row.after_embedding, is_first, last_action, last_reward, row.arrays[1])
         self._layer(row.inputs, row.gates)
-        row.i_and_f.sigmoid_()
-        row.g.tanh_()
-        row.o.sigmoid_()
-        torch.mul(row.f, row.cell_before, out=row.cell).addcmul_(row.i, row.g)
-        torch.tanh(row.cell, out=row.squashed)
-        torch.mul(row.o, row.squashed, out=row.context)
+        _run_gates(*row.arrays)
         if t + 1 < len(self._rows):
             self._rows[t + 1].hidden_before.copy_(row.context)
         return row.context
@@ -156,7 +134,9 @@ class KeptLSTM:
         grad_context: [T+1, B, H]; is_first: [T+1, B] bool, as given to `step`, which must have run
         all rows with the parameters of now.
         """
-        weight_ih, weight_hh, *_ = (p.detach().to(self._dtype) for p in self._lstm.parameters())
+        weight_ih, weight_hh, *_ = (p.detach() for p in self._lstm.parameters())
+        H = weight_hh.shape[1]
+        to_hidden_before = Layer(weight_hh.T, torch.zeros(H), self._dtype)
         grad_gates = torch.empty_like(self.gates)  # before sigmoid and tanh
         grad_hidden, grad_cell = torch.zeros(2, *self.cell.shape[1:])
         firsts = is_first.any(1).tolist()
@@ -170,7 +150,7 @@ class KeptLSTM:
                 grad_cell.numpy(),
                 grad_gates[t].numpy(),
             )
-            grad_hidden = (grad_gates[t].to(self._dtype) @ weight_hh).float()
+            to_hidden_before(grad_gates[t], grad_hidden)
             if firsts[t]:
                 grad_hidden[is_first[t]] = 0.0
                 grad_cell[is_first[t]] = 0.0
@@ -178,7 +158,8 @@ class KeptLSTM:
         grad_bias = flat.sum(0)
         flat = flat.to(self._dtype)
         grad_weight = (flat.T @ self.inputs.flatten(0, 1).to(self._dtype)).float()
-        grad_embedding = (flat @ weight_ih[:, : self._embedding_size]).float()
+        weight_of_embedding = weight_ih[:, : self._embedding_size].to(self._dtype)
+        grad_embedding = (flat @ weight_of_embedding).float()
         of_ih, of_hh = grad_weight.tensor_split([self._lstm.input_size], dim=1)
         grad_embedding = grad_embedding.unflatten(0, grad_context.shape[:2])
         return grad_embedding, [of_ih, of_hh, grad_bias, grad_bias]
@@ -203,7 +184,70 @@ def _write_inputs(
             before[b] = 0
 
 
-@njit(nogil=True, cache=True)
+# Loops over few numbers that lie side by side: the compiler makes vectors of them. It may join a
+# product and a sum, and need not look for divisions by 0.
+_vectorised = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+
+
+@_vectorised
+def _sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)) to 1.5e-7 of itself, in instructions that vectors have.
+
+    exp(y) = 2^n exp(r), y = n log(2) + r with |r| <= log(2)/2, exp(r) as the polynomial of the
+    Cephes library's expf (Moshier 1992).
+    """
+    y = min(max(-x, np.float32(-87)), np.float32(87))  # beyond it 2^n has no float32
+    # Adding and subtracting 1.5 * 2^23 rounds to whole numbers.
+    n = (y * np.float32(1.44269504) + np.float32(12582912.0)) - np.float32(12582912.0)
+    r = y - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1)
+    power = (np.int32(n) + np.int32(127)) << np.int32(23)  # the bits of 2^n
+    return np.float32(1) / (np.float32(1) + p * np.int32(power).view(np.float32))
+
+
+# In place: with two arrays that may be one, there are no vectors.
+@_vectorised
+def _apply_sigmoid(x: Any) -> None:
+    for k in range(len(x)):
+        x[k] = _sigmoid(x[k])
+
+
+@_vectorised
+def _apply_tanh(x: Any) -> None:
+    for k in range(len(x)):
+        x[k] = np.float32(2) * _sigmoid(np.float32(2) * x[k]) - np.float32(1)
+
+
+@_vectorised
+def _run_gates(gates: Any, before: Any, cell: Any, squashed: Any, context: Any) -> None:
+    """One row of the forward pass after its products.
+
+    Args:
+        gates: [B, 4H] before sigmoid and tanh; becomes i, f, g, o.
+        before: [B, H] c_{t-1}.
+        cell, squashed, context: receive [B, H] c_t, tanh(c_t), h_t.
+    """
+    H = before.shape[1]
+    for b in range(len(before)):
+        i_and_f, g, o = gates[b, : 2 * H], gates[b, 2 * H : 3 * H], gates[b, 3 * H :]
+        _apply_sigmoid(i_and_f)
+        _apply_tanh(g)
+        _apply_sigmoid(o)
+        for k in range(H):
+            cell[b, k] = i_and_f[H + k] * before[b, k] + i_and_f[k] * g[k]
+        squashed[b] = cell[b]
+        _apply_tanh(squashed[b])
+        for k in range(H):
+            context[b, k] = o[k] * squashed[b, k]
+
+
+@_vectorised
 def _gate_gradients(
     gates: Any, squashed: Any, before: Any, grad_hidden: Any, grad_cell: Any, out: Any
 ) -> None:
@@ -215,15 +259,21 @@ def _gate_gradients(
         grad_cell: [B, H], of c_t by way of later rows; becomes that of c_{t-1}.
         out: receives [B, 4H], of the gates before sigmoid and tanh.
     """
-    B, H = before.shape
+    H = before.shape[1]
     one = np.float32(1)
-    for b in range(B):
+    for b in range(len(before)):
+        row, to, s, h, c = gates[b], out[b], squashed[b], grad_hidden[b], grad_cell[b]
+        i, f, g, o = row[:H], row[H : 2 * H], row[2 * H : 3 * H], row[3 * H :]
+        to_i, to_f, to_g, to_o = to[:H], to[H : 2 * H], to[2 * H : 3 * H], to[3 * H :]
         for k in range(H):
-            i, f, g, o = gates[b, k], gates[b, H + k], gates[b, 2 * H + k], gates[b, 3 * H + k]
-            s, h = squashed[b, k], grad_hidden[b, k]
-            c = grad_cell[b, k] + h * o * (one - s * s)
-            out[b, k] = c * g * i * (one - i)
-            out[b, H + k] = c * before[b, k] * f * (one - f)
-            out[b, 2 * H + k] = c * i * (one - g * g)
-            out[b, 3 * H + k] = h * s * o * (one - o)
-            grad_cell[b, k] = c * f
+            c[k] += h[k] * o[k] * (one - s[k] * s[k])
+        for k in range(H):
+            to_o[k] = h[k] * s[k] * o[k] * (one - o[k])
+        for k in range(H):
+            to_i[k] = c[k] * g[k] * i[k] * (one - i[k])
+        for k in range(H):
+            to_f[k] = c[k] * before[b, k] * f[k] * (one - f[k])
+        for k in range(H):
+            to_g[k] = c[k] * i[k] * (one - g[k] * g[k])
+        for k in range(H):
+            c[k] *= f[k]
