@@ -8,14 +8,16 @@ from scipy import stats
 
 from agents.batched_env import BatchedEnv, over
 from agents.episodes import Episode, EpisodeTracker
-from agents.rollout import ActingAgent, act
+from agents.networks import Agent
+from agents.rollout import act
+from agents.sb3_agent import SB3Agent
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999
 
 
 def evaluate(
-    agent: ActingAgent,
+    agent: Agent | SB3Agent,
     env: BatchedEnv,
     episodes: int,
     seed: int = FIRST_SEED,

@@ -1,14 +1,14 @@
 """The rollout that the learner turns into one gradient step, and how actions are chosen."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import gymnasium
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from agents.networks import AgentOutput, CoreState
+from agents.networks import Agent, CoreState
+from agents.sb3_agent import SB3Agent
 
 
 class Rollout(NamedTuple):
@@ -84,34 +84,9 @@ class Rollout(NamedTuple):
         )
 
 
-class ActingAgent(Protocol):
-    """What acting needs of an agent; see `Agent`."""
-
-    num_actions: int
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All of them."""
-
-    def initial_state(self, batch_size: int) -> CoreState:
-        """Empty memory."""
-
-    def encode(self, obs: Tensor) -> Tensor:
-        """Embed observations [T, B, ...]."""
-
-    def unroll_core(
-        self,
-        embedding: Tensor,
-        last_action: Tensor,
-        last_reward: Tensor,
-        is_first: Tensor,
-        core_state: CoreState,
-    ) -> tuple[AgentOutput, CoreState]:
-        """From embeddings [T, B, E] to logits, and the memory after them."""
-
-
 @torch.no_grad()
 def act(
-    agent: ActingAgent,
+    agent: Agent | SB3Agent,
     embedding: Tensor,
     is_first: Tensor,
     last_action: Tensor,

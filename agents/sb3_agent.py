@@ -1,4 +1,4 @@
-"""A network that Stable-Baselines3's A2C has trained, behind the interface that acting needs."""
+"""A network that Stable-Baselines3's A2C has trained, with the methods that acting needs."""
 
 import gymnasium
 import torch

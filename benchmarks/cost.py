@@ -94,7 +94,7 @@ def make_sized_envs(
 def measure_here(sweep: Sweep, value: str, threads: int, seconds: float) -> dict[str, float]:
     """Train one point in this process."""
     settings: list[str] = []
-    make_envs: Callable[..., BatchedEnv] = make_vec_env
+    make_envs: Callable[..., BatchedEnv] | None = None
     if sweep.setting == THREADS:
         threads = int(value)
     elif sweep.setting == IMAGE:

@@ -16,19 +16,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import torch
 from torch import nn
 
 from agents.batched_env import BatchedEnv
-from agents.config import AgentConfig
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
-from configs import RunConfig, compose_jobs
-from cpc_aux import make_aux
-from envs import FRAMES_PER_STEP, make_vec_env
+from configs import RunConfig, compose_jobs, make_learner
+from envs import FRAMES_PER_STEP
 
 PRESETS = ("a2c", "a2c_laptop")
 STEPS_PER_BLOCK = 6400
@@ -39,28 +36,17 @@ def build_learner(
     aux: str,
     threads: int,
     settings: Sequence[str] = (),
-    make_envs: Callable[..., BatchedEnv] = make_vec_env,
+    make_envs: Callable[..., BatchedEnv] | None = None,
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
-    (job,) = compose_jobs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *settings])
+    changes = [*settings, f"total_frames={10**12}"]  # the learning rate stays as it is
+    (job,) = compose_jobs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
     if job.config is None:
         raise ValueError(job.error)
-    config = job.config
-    assert isinstance(config.agent, AgentConfig)
-    learner = Learner(
-        config.agent,
-        make_envs=partial(make_envs, config.env, stagger=True),
-        num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux),
-        aux_weight=config.aux.weight,
-        total_frames=10**12,  # the learning rate stays as it is
-        seed=config.seed,
-        device=torch.device("cpu"),
-        num_threads=threads,
-        frames_per_step=FRAMES_PER_STEP,
-    )
+    learner = make_learner(job.config, torch.device("cpu"), threads, make_envs)
+    assert isinstance(learner, Learner)
     learner.start()
-    return learner, config
+    return learner, job.config
 
 
 def seconds_per_block(learner: Learner) -> tuple[float, int]:

@@ -1,9 +1,11 @@
 """A run's settings to what trains: our agent in its environments, or Stable-Baselines3's."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 
+from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.learner import Learner
 from agents.sb3_a2c import SB3A2CLearner
@@ -15,13 +17,22 @@ from envs.interop import SB3VecEnv
 AnyLearner = Learner | SB3A2CLearner
 
 
-def make_learner(config: RunConfig, device: torch.device, threads: int) -> AnyLearner:
-    """The agent of `config` in its environments, ready to start; `threads` cores share the work."""
+def make_learner(
+    config: RunConfig,
+    device: torch.device,
+    threads: int,
+    make_envs: Callable[..., BatchedEnv] | None = None,
+) -> AnyLearner:
+    """The agent of `config` in its environments, ready to start; `threads` cores share the work.
+
+    `make_envs`, picklable, takes the place of `make_vec_env`.
+    """
+    make_envs = make_envs or make_vec_env
     if isinstance(config.agent, SB3A2CConfig):
         return SB3A2CLearner(
             config.agent,
             make_envs=partial(
-                make_vec_env, config.env, stagger=True, num_threads=threads, keep_final_obs=True
+                make_envs, config.env, stagger=True, num_threads=threads, keep_final_obs=True
             ),
             as_vec_env=SB3VecEnv,
             num_envs=config.env.num_envs,
@@ -38,16 +49,15 @@ def make_learner(config: RunConfig, device: torch.device, threads: int) -> AnyLe
     # On a CPU each core has a share of the batch, unless the environments have processes of their
     # own: then these, and on a GPU the engine's threads, use the cores.
     shares = threads if device.type == "cpu" and not config.env.in_workers else 1
-    make_envs = partial(
-        make_vec_env,
-        config.env,
-        stagger=True,
-        num_threads=1 if shares > 1 else threads,
-        keep_final_obs=config.agent.bootstrap_on_timeout,
-    )
     return Learner(
         config.agent,
-        make_envs=make_envs,
+        make_envs=partial(
+            make_envs,
+            config.env,
+            stagger=True,
+            num_threads=1 if shares > 1 else threads,
+            keep_final_obs=config.agent.bootstrap_on_timeout,
+        ),
         num_envs=config.env.num_envs,
         make_aux=partial(make_aux, config.aux),
         aux_weight=config.aux.weight,

@@ -1,9 +1,12 @@
-"""Small scenes for the raycaster's tests."""
+"""Small scenes for the raycaster's tests, and images of them."""
 
 import numpy as np
 
+from envs.labsim.raycaster import render_slice
 from envs.labsim.scene import NONE, NOWHERE, Scene
 from envs.labsim.textures import pack_textures, with_alpha
+
+RED, GREEN, BLUE = (200, 10, 20), (20, 190, 30), (30, 40, 210)
 
 
 def plain(rgb, side=1):
@@ -51,3 +54,17 @@ def make_scene(pictures, **changes):
 def segment(start, end, z=(0.0, 100.0), u=(0.0, 1.0), v=(0.0, 1.0)):
     """A row of Scene.segments; seen from the side on which `start` is on the left."""
     return [*start, *end, *z, *u, *v]
+
+
+def render(scene, cameras, height=72, width=96, engine_ms=0):
+    """Images [B, height, width, 3] of cameras (x, y, z, yaw), one for each world of the scene."""
+    cameras = np.atleast_2d(np.array(cameras, np.float64))
+    images = np.full((len(cameras), height, width, 3), 77, np.uint8)
+    clock = np.full(len(cameras), engine_ms, np.int64)
+    render_slice(scene, cameras, clock, images, 0, len(cameras))
+    return images
+
+
+def mask(image, rgb):
+    """The pixels [height, width] that have exactly this colour."""
+    return (image == np.array(rgb, np.uint8)).all(axis=2)

@@ -1,6 +1,3 @@
-from pathlib import Path
-
-import labmaze
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,30 +5,14 @@ from hypothesis import strategies as st
 
 from benchmarks.bots import bot_statistics, recorded_statistics
 from benchmarks.fidelity import gap_in_errors, recorded_policies
+from benchmarks.recordings import load
 from envs.labsim.levels.lasertag_fighters import ORB, RAPID
-from envs.labsim.levels.lasertag_items import ARMOUR, GADGET, HEALTH
-from envs.labsim.levels.lasertag_maps import make_map
-from envs.labsim.maps import lab_seed
 from envs.labsim.raycaster import render_slice
 from envs.labsim.vector_env import LabsimVectorEnv
-from tests.envs.labsim.levels.lasertag_game import (
-    FIRE,
-    FORWARD,
-    LOOK_LEFT,
-    LOOK_RIGHT,
-    NEVER,
-    Game,
-    Hall,
-)
+from tests.envs.labsim.levels.lasertag_game import FIRE, LOOK_LEFT, LOOK_RIGHT, Game, Hall
 
 LEVEL = "lasertag_three_opponents_small"
-DATA = Path(__file__).parents[3] / "data"
-TRACES = {7001: f"{LEVEL}_seed7001_uniform", 7003: f"{LEVEL}_seed7003_sticky"}
 Y = 553.0
-
-
-def load(seed):
-    return dict(np.load(DATA / f"{TRACES[seed]}.npz"))
 
 
 def test_an_episode_is_14400_frames():
@@ -91,123 +72,6 @@ def test_a_tag_pays_one_and_a_self_tag_costs_one_and_nothing_else_pays():
     player["gadget"], player["special_ammo"], player["health"] = ORB, 3, 20
     assert hall.step(FIRE, frames=4) == -1.0
     assert (player["self_tags"], player["deaths"], player["tags"]) == (1, 2, 1)
-
-
-def dead(hall, x=203.0):
-    """Kill the agent in front of a bot that then stands still."""
-    player = hall.put(0, x, Y, 33.0)
-    player["health"] = 7
-    bot = hall.put(1, x + 150.0, Y, 180.0)
-    bot["shooting"] = True
-    hall.step(LOOK_LEFT, frames=1)
-    bot["shooting"] = False
-    assert not player["alive"]
-    return player
-
-
-@pytest.mark.parametrize(
-    ("action", "frames"), [(FIRE, 107), (LOOK_LEFT, 1357)]
-)  # more than 1700 ms, and more than 21700 ms, of 16 each
-def test_the_dead_return_with_fire_after_1700_ms_or_by_themselves_after_21700(action, frames):
-    hall = Hall()
-    player = dead(hall)
-    yaw, x = float(player["yaw"]), float(player["x"])
-    player["special_ammo"], player["armour"] = 5, 50
-    for frame in range(1, frames + 1):
-        assert not player["alive"]
-        assert (player["yaw"], player["x"], player["y"]) == (yaw, x, Y)
-        hall.step(action if frame % 2 or action == FIRE else FORWARD, frames=1)
-    assert player["alive"]
-    assert (player["health"], player["rapid_ammo"], player["gadget"]) == (125, 100, RAPID)
-    assert (player["special_ammo"], player["armour"]) == (0, 0)
-    spawns = hall.level.spawns[0, : hall.level.games["num_spawns"][0]].tolist()
-    assert [player["x"], player["y"]] in spawns
-
-
-def test_fire_before_1700_ms_does_not_count_and_a_held_fire_does_not_shoot_after_return():
-    hall = Hall()
-    player = dead(hall)
-    hall.step(FIRE, frames=100)
-    hall.step(LOOK_LEFT, frames=100)
-    assert not player["alive"]
-    hall.step(FIRE, frames=1)
-    assert player["alive"]
-    hall.step(FIRE, frames=50)
-    assert player["rapid_ammo"] == 100
-    hall.step(LOOK_LEFT, frames=1)
-    hall.step(FIRE, frames=1)
-    assert player["rapid_ammo"] == 99
-
-
-def test_bots_return_1700_to_2100_ms_after_their_death():
-    waits = []
-    for seed in range(30):
-        hall = Hall(seed)
-        hall.put(0, 403.0, Y)
-        bot = hall.put(1, 553.0, Y)
-        bot["health"], bot["think_ms"] = 7, 77
-        hall.step(FIRE, frames=1)
-        frames = 0
-        while not bot["alive"]:
-            hall.step(frames=1)
-            frames += 1
-        waits.append(frames * 16)
-    assert 1700 < min(waits) <= 1712
-    assert 1950 < max(waits) <= 2077
-
-
-def test_nobody_returns_where_somebody_stands():
-    hall = Hall()
-    level, player = hall.level, dead(hall)
-    spawns = level.spawns[0, : level.games["num_spawns"][0]]
-    for k, place in enumerate(spawns[:2]):
-        hall.put(2 + k, *place)
-    free = {tuple(place) for place in spawns[2:].tolist()}
-    seen = set()
-    for _ in range(100):
-        player["alive"], player["died_ms"] = False, -NEVER
-        level.solids.boxes[0, 0] = -1.0
-        hall.step(FIRE, frames=1)
-        seen.add((float(player["x"]), float(player["y"])))
-    assert seen == free
-
-
-def test_bodies_block_and_the_dead_do_not():
-    hall = Hall()
-    hall.put(0, 403.0, Y)
-    hall.put(1, 503.0, Y)
-    hall.step(FORWARD, frames=60)
-    assert 503.0 - 30.2 < hall.player["x"] <= 503.0 - 30.0
-    hall.bot()["alive"], hall.bot()["died_ms"] = False, NEVER
-    hall.step(FORWARD, frames=60)
-    assert hall.player["x"] > 520.0
-
-
-@pytest.mark.parametrize("seed", TRACES)
-def test_a_reset_seed_gives_deepmind_labs_own_maze(seed):
-    trace, level = load(seed), Game(seed=seed).level
-    maze = labmaze.RandomMaze(
-        11, 11, 3, 3, 5, 1000, 0.05, 26, False, True, 3, "P", 0, "G", lab_seed(seed)
-    )
-    assert (level.solids.cells[0] == (np.array(maze.entity_layer) == "*")[::-1]).all()
-    columns, rows = (trace["pos"][:, :2] / 100).astype(int).T
-    assert not level.solids.cells[0][rows, columns].any()
-    assert trace["pos"][0, :2].tolist() in level.spawns[0].tolist()
-
-
-def test_maps_have_one_gadget_and_two_power_ups_on_free_cells():
-    maps = [make_map(seed) for seed in range(1, 201)]
-    for made in maps:
-        columns, rows = (made.item_places.T // 100).astype(int)
-        assert (made.maze.entities[rows, columns] == " ").all()
-        assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == 3
-        assert made.item_kinds[0] == GADGET
-    kinds = np.concatenate([made.item_kinds[1:] for made in maps])
-    assert 160 < (kinds == HEALTH).sum() < 240
-    assert (kinds == HEALTH).sum() + (kinds == ARMOUR).sum() == 400
-    assert np.bincount([made.special for made in maps])[ORB:].min() > 45
-    assert np.histogram([made.hue_deg for made in maps], 3, (0, 360))[0].min() > 45
-    assert sum(len(made.spawns) == 9 for made in maps) > 185
 
 
 @settings(max_examples=6, deadline=None)
@@ -288,7 +152,7 @@ def test_new_episodes_have_new_mazes_and_end_on_time():
 
 def test_reset_options_place_the_player_and_there_is_no_target():
     env = LabsimVectorEnv(LEVEL)
-    x, y = load(7003)["pos"][0, :2]
+    x, y = load(LEVEL, 7003)["pos"][0, :2]
     env.reset(seed=7003, options={"pose": (x, y, 30.0), "velocity": (100.0, 0.0)})
     assert env.level.players["yaw"][0] == 30.0
     assert env.level.players["vx"][0] == pytest.approx(100.0 * np.cos(np.pi / 6))

@@ -31,7 +31,7 @@ def colours(rows):
     return ",".join(COLOURS[row[2]] for row in rows)
 
 
-# The player's recorded ways, keys and doors fit these maps; see test_rooms_keys_doors_puzzle.py.
+# The player's recorded ways, keys and doors fit these maps; see ..._recordings.py.
 def test_a_seed_gives_the_map_that_it_gives_in_deepmind_lab():
     puzzle = make_puzzle(lab_seed(7003))
     assert text(puzzle) == [

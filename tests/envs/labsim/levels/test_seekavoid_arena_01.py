@@ -1,64 +1,11 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from benchmarks.fidelity import blind_walker
-from envs.actions import FIRE as RAW_FIRE
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
-from envs.labsim.levels.seekavoid_arena_01 import SeekavoidArena01
 from envs.labsim.levels.seekavoid_arena_01_scene import APPLES, ITEMS, LEMONS
 from envs.labsim.raycaster import render_slice
-from envs.labsim.world import StepOut
-
-DATA = Path(__file__).parents[3] / "data"
-TRACES = {7001: "seekavoid_arena_01_seed7001_uniform", 7003: "seekavoid_arena_01_seed7003_sticky"}
-FORWARD, LOOK_LEFT, LOOK_RIGHT, FIRE = 0, 4, 5, 8
-# A corner of the arena that no item reaches.
-FAR = np.array([900.0, -650.0, 0.0])
-
-
-class Game:
-    """seekavoid_arena_01 with begun episodes, advanced by single frames or agent steps."""
-
-    def __init__(self, num_envs=1, seed=0, length_steps=300):
-        self.level = SeekavoidArena01(num_envs)
-        self.out = StepOut.allocate(num_envs)
-        for i in range(num_envs):
-            self.level.seed(i, seed + i)
-            self.level.begin(i, length_steps)
-
-    def step(self, action=FIRE, frames=4):
-        count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
-        self.level.step(raw, self.out, 0, count, frames)
-        return self.out.reward.copy()
-
-    def put(self, x, y, i=0):
-        self.level.place(i, np.array([x, y, 0.0]), np.zeros(2))
-
-    def visit(self, item):
-        """Stand on an item until its reward is there, then leave; return the reward."""
-        self.put(*ITEMS[item])
-        self.step(frames=1)
-        self.put(*FAR[:2])
-        return sum(self.step(frames=1)[0] for _ in range(2))
-
-
-def load(seed):
-    return dict(np.load(DATA / f"{TRACES[seed]}.npz"))
-
-
-def place_as_recorded(level, i, trace, row):
-    yaw = trace["rot"][row, 1]
-    ahead, left = trace["vel"][row, :2]
-    cos, sin = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-    velocity = np.array([ahead * cos - left * sin, ahead * sin + left * cos])
-    level.place(i, np.array([*trace["pos"][row, :2], yaw]), velocity)
+from tests.envs.labsim.levels.seekavoid_game import FAR, FORWARD, Game
 
 
 def test_items_lie_where_the_map_has_them():
@@ -189,49 +136,6 @@ def test_the_arena_ends_at_its_walls(x, y, is_open):
     assert Game().level.is_open(0, x, y) == is_open
 
 
-@pytest.mark.parametrize("seed", TRACES)
-def test_recorded_rewards_come_at_their_steps(seed):
-    """The player knows the first recorded row alone, and all actions."""
-    trace, game = load(seed), Game()
-    place_as_recorded(game.level, 0, trace, 0)
-    rewards = [game.step(action)[0] for action in trace["actions"].astype(np.int64)]
-    assert rewards == trace["rewards"].tolist()
-    assert np.count_nonzero(rewards) == (1 if seed == 7001 else 4)
-
-
-def recorded_policies():
-    with (DATA / "seekavoid_policies.json").open() as file:
-        return json.load(file)
-
-
-def assert_alike(own, recorded):
-    """Means differ by less than 2.8 joint standard errors."""
-    recorded = np.array(recorded)
-    error = np.sqrt(own.var() / len(own) + recorded.var() / len(recorded))
-    assert abs(own.mean() - recorded.mean()) < 2.8 * error
-
-
-def test_the_random_policy_scores_as_recorded():
-    game, rng = Game(3000, seed=11), np.random.default_rng(2)
-    rewards = np.array([game.step(rng.integers(0, 9, 3000)) for _ in range(300)])
-    assert game.out.truncated.all()
-    recorded = recorded_policies()["random_policy"]
-    assert_alike(rewards.sum(axis=0), recorded["returns"])
-    assert_alike((rewards > 0).sum(axis=0), recorded["positive_steps"])
-    assert_alike((rewards < 0).sum(axis=0), recorded["negative_steps"])
-
-
-def test_the_blind_walker_scores_as_recorded():
-    game, policy = Game(3000, seed=5000), blind_walker(3000, 3)
-    players, covered = game.level.players, np.zeros(3000)
-    returns = np.zeros(3000)
-    for _ in range(300):
-        x, y = players["x"].copy(), players["y"].copy()
-        returns += game.step(policy(covered))
-        covered = np.hypot(players["x"] - x, players["y"] - y)
-    assert_alike(returns, recorded_policies()["blind_walker"]["returns"])
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(1, 40)), min_size=1, max_size=30),
@@ -256,23 +160,6 @@ def test_whatever_the_player_does(runs, seed):
     assert game.out.truncated[0]
     assert player["frame"] == 1200
     assert total == taken
-
-
-@pytest.mark.parametrize("step", [40, 100])
-def test_recorded_frames_of_deepmind_lab_look_the_same(step):
-    trace, level = load(7003), Game().level
-    camera = np.array([[*trace["pos"][step] + [0.0, 0.0, 26.0], trace["rot"][step, 1]]])
-    drawn = np.zeros((1, 72, 96, 3), np.uint8)
-    render_slice(level.scene, camera, np.zeros(1, np.int64), drawn, 0, 1)
-    with Image.open(DATA / "frames" / f"seekavoid_arena_01_96x72_t{step:03d}.png") as image:
-        recorded = np.asarray(image.convert("RGB")).astype(float)
-    # Without the time at the top and the status display at the bottom, which labsim does not draw.
-    above = slice(6, 54)
-    assert np.abs(drawn[0] - recorded)[above].mean() < 8.0
-    for left in (0, 32, 64):
-        part = (above, slice(left, left + 32))
-        missed = drawn[0].astype(float)[part].mean((0, 1)) - recorded[part].mean((0, 1))
-        assert np.abs(missed).max() < 8.0
 
 
 def test_apples_are_red_and_lemons_yellow_from_the_spawn_point():
