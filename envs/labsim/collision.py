@@ -60,6 +60,26 @@ def before_walls(solids: Solids, i: int, x: float, y: float) -> bool:
     return bool((walls[:, :2] @ np.array([x, y]) >= walls[:, 2]).all())
 
 
+def clear_of_cells(solids: Solids, i: int, x: float, y: float) -> bool:
+    """Whether a player at (x, y) stands in the grid of world i and outside its walls.
+
+    The notch that `_trace_cells` leaves between the wall quads at a block's corner is open: without
+    it, recorded ways round corners are missed by up to 2.4 units an agent step.
+    """
+    cells = solids.cells[i]
+    west, south, size = solids.grid[i]
+    x, y = x - west, y - south
+    rows, columns = np.nonzero(cells)
+    away_x = np.abs(x - (columns + 0.5) * size) - 0.5 * size - HALF_WIDTH
+    away_y = np.abs(y - (rows + 0.5) * size) - 0.5 * size - HALF_WIDTH
+    # Like Quake's traces, `_trace_box` takes who is exactly at a surface for being behind it.
+    in_walls = ((away_x <= WALL_THICKNESS) & (away_y <= 0.0)) | (
+        (away_x <= 0.0) & (away_y <= WALL_THICKNESS)
+    )
+    inside = 0.0 <= x < cells.shape[1] * size and 0.0 <= y < cells.shape[0] * size
+    return bool(inside and not in_walls.any())
+
+
 @kernel
 def trace(player, solids, i, to_x, to_y, to_z):  # type: ignore[no-untyped-def]
     """Sweep a player's box to a point in world i; return (fraction, normal x, y, z).

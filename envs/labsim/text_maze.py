@@ -13,13 +13,13 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import CLEARANCE, WALL_THICKNESS, Solids
+from envs.labsim.collision import CLEARANCE, Solids
 from envs.labsim.decals import NUM_DECALS, decal_pictures
 from envs.labsim.mersenne_twister import MersenneTwister
 from envs.labsim.scene import NONE, Scene, equal_scenes
 from envs.labsim.textures import TexturePack
 from envs.labsim.themes import FLOORS, WALLS, sky_pictures, theme_pictures
-from envs.labsim.world import FEET, HALF_WIDTH
+from envs.labsim.world import FEET
 
 CELL = 100.0  # units
 FLOOR_Z = 1.0
@@ -199,17 +199,3 @@ def maze_state(scene: Scene, solids: Solids) -> dict[str, NDArray]:
     """The arrays that `show_maze` writes, by the names that a level's state gives them."""
     fields = ("solid", "wall_texture", "floor_texture", "segments", "segment_texture")
     return {"solids.cells": solids.cells} | {f"scene.{f}": getattr(scene, f) for f in fields}
-
-
-def is_open(solids: Solids, i: int, x: float, y: float) -> bool:
-    """Whether a player may stand at (x, y) in the maze of environment i."""
-    cells = solids.cells[i]
-    reach = HALF_WIDTH + WALL_THICKNESS
-    low, high = (
-        np.floor((np.array([x, y]) - reach) / CELL),
-        np.floor((np.array([x, y]) + reach) / CELL),
-    )
-    if low.min() < 0 or high[0] >= cells.shape[1] or high[1] >= cells.shape[0]:
-        return False
-    columns, rows = (slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
-    return not cells[rows, columns].any()

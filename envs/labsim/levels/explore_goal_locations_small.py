@@ -11,6 +11,7 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.labsim.collision import clear_of_cells
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.explore_goal_locations_small_scene import (
@@ -30,7 +31,6 @@ from envs.labsim.text_maze import (
     Look,
     TextMaze,
     decorate,
-    is_open,
     maze_solids,
     maze_state,
     read_maze,
@@ -186,7 +186,7 @@ class ExploreGoalLocationsSmall:
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
-        return is_open(self.solids, i, x, y)
+        return clear_of_cells(self.solids, i, x, y)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""

@@ -11,6 +11,7 @@ his view stays as it was.
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.labsim.collision import clear_of_cells
 from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.lasertag_bots import think, turn_view
 from envs.labsim.levels.lasertag_fighters import (
@@ -45,7 +46,7 @@ from envs.labsim.levels.lasertag_scene import (
 from envs.labsim.levels.lasertag_weapons import ORB_RECORD, fire, fly_orbs
 from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.physics import KICK_OFF_SPEED, move, scratch, turn
-from envs.labsim.text_maze import STANDING_Z, is_open, maze_solids, maze_state, show_maze
+from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
 from envs.labsim.world import (
     FRAME_MS,
     FRAMES_PER_SECOND,
@@ -163,7 +164,7 @@ class LasertagThreeOpponentsSmall:
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
-        return is_open(self.solids, i, x, y)
+        return clear_of_cells(self.solids, i, x, y)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""

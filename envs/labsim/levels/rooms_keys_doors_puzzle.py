@@ -8,7 +8,7 @@ Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or afte
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import WALL_THICKNESS, Solids
+from envs.labsim.collision import Solids, clear_of_cells
 from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
     COLUMNS,
@@ -141,17 +141,9 @@ class RoomsKeysDoorsPuzzle:
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
-        rows, columns = np.nonzero(self.solids.cells[i])
-        away_x = np.abs(x - (columns + 0.5) * CELL) - 0.5 * CELL - HALF_WIDTH
-        away_y = np.abs(y - (rows + 0.5) * CELL) - 0.5 * CELL - HALF_WIDTH
-        # Wall quads cover a cell's sides but not the corner between two of them.
-        in_walls = ((away_x < WALL_THICKNESS) & (away_y < 0.0)) | (
-            (away_x < 0.0) & (away_y < WALL_THICKNESS)
-        )
         away = np.abs([x, y] - self.solids.boxes[i, :, :2]) - self.solids.boxes[i, :, 2:]
-        in_doors = (away < HALF_WIDTH).all(axis=1) & (self.doors["colour"][i] != ABSENT)
-        inside = 0.0 <= x < COLUMNS * CELL and 0.0 <= y < ROWS * CELL
-        return inside and not in_walls.any() and not in_doors.any()
+        in_doors = (away <= HALF_WIDTH).all(axis=1) & (self.doors["colour"][i] != ABSENT)
+        return clear_of_cells(self.solids, i, x, y) and not in_doors.any()
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""

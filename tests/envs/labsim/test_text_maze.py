@@ -4,6 +4,7 @@ import labmaze
 import numpy as np
 import pytest
 
+from envs.labsim.collision import clear_of_cells
 from envs.labsim.maps import lab_seed
 from envs.labsim.mersenne_twister import MersenneTwister
 from envs.labsim.scene import NONE
@@ -18,7 +19,6 @@ from envs.labsim.text_maze import (
     cell_centre,
     decorate,
     empty_scene,
-    is_open,
     maze_pictures,
     maze_solids,
     maze_state,
@@ -182,14 +182,25 @@ def test_a_maze_goes_to_its_environment_only_and_all_of_it_is_state():
     ("x", "y", "expected"),
     [(150, 350, True), (117, 350, True), (115, 350, False), (383, 350, True), (385, 350, False),
      (350, 299, True), (250, 299, False), (250, 317, True), (250, 315, False), (-5, 350, False),
-     (350, 900, False), (1e6, 1e6, False)],
+     (350, 900, False), (1e6, 1e6, False), (116, 350, False), (116.1, 350, True)],
 )  # fmt: skip
 def test_players_stand_in_open_cells_16_units_from_their_walls(x, y, expected):
     scene, solids = empty_scene(blank_pack(), 1, 7, 0), maze_solids(1, 7, 0)
     solids.cells[0] = True
     solids.cells[0, :5] = small_maze().solid
     assert scene.solid.shape == (1, 7, 7)
-    assert is_open(solids, 0, x, y) == expected
+    assert clear_of_cells(solids, 0, x, y) == expected
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [(315.1, 315.1, True), (315.9, 315.9, True), (315, 315.1, False), (315.1, 315, False),
+     (315.9, 314.9, False), (316.1, 314.9, True), (314.9, 315.9, False), (314.9, 316.1, True)],
+)  # fmt: skip
+def test_the_notch_between_two_walls_of_a_corner_is_open(x, y, expected):
+    solids = maze_solids(1, 5, 0)
+    solids.cells[0, 3], solids.cells[0, :, 3] = False, False  # the corner is at (300, 300)
+    assert clear_of_cells(solids, 0, x, y) == expected
 
 
 def test_pictures_come_in_the_order_of_their_ids():

@@ -295,16 +295,15 @@ def test_a_state_goes_on_with_the_same_mazes():
         assert (array == other.get_state()[name]).all(), name
 
 
-@pytest.mark.xfail(strict=True, reason="known flaw: a corner's last thousandth of a unit is a wall")
 def test_a_player_in_a_corner_stands_where_it_is_open():
+    """He ends in the notch between the walls of a block's corner."""
     game = Game(seed=87_376_798_127, length_steps=13)
     for _ in range(13):
         game.step(2)
         assert game.level.is_open(0, float(game.player["x"]), float(game.player["y"]))
 
 
-# The same examples each time: the test above is one of the rare others, which fail.
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(1, 40)), min_size=1, max_size=30),
     st.integers(0, 2**64 - 1),

@@ -172,7 +172,7 @@ def test_targets_cannot_be_placed():
     ("x", "y", "is_open"),
     [(750, 250, True), (750, 215.9, False), (750, 216.1, True), (883.9, 250, True),
      (884.1, 250, False), (930.9, 350, True), (931.1, 350, False), (-50, 250, False),
-     (1450, 350, False), (950, 250, False)],
+     (1450, 350, False), (950, 250, False), (884, 250, False), (931, 350, False)],
 )  # fmt: skip
 def test_is_open_knows_walls_and_closed_doors(x, y, is_open):
     assert Game().level.is_open(0, x, y) == is_open
