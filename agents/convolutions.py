@@ -7,7 +7,7 @@ libraries convert, pad or write anew each layer's input. See `kept_encoder`, whi
 import numpy as np
 from numba import njit
 
-from agents.simd import LANES, WIDE, block_product
+from simd import LANES, WIDE, block_product
 
 # Results per block: so many that all registers are in use, as a product waits four cycles for the
 # one before it.

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from agents.convolutions import ROW1, ROW2, TAPS2
-from agents.simd import LANES, block_product
+from simd import LANES, block_product
 
 _ONES = 0x3F803F80  # a pair of ones
 

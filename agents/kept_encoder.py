@@ -19,7 +19,7 @@ from torch import Tensor
 from agents import convolutions, convolutions_bf16
 from agents.encoders import ShallowEncoder
 from agents.networks import IMAGES_PER_CHUNK
-from agents.simd import HAS_BFLOAT16, SUPPORTED, Layer, as_array, lay_out
+from simd import HAS_BFLOAT16, SUPPORTED, Layer, as_array, lay_out
 
 
 class KeptShallowEncoder:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.networks import CoreState
-from agents.simd import Layer
+from simd import Layer, exp, vectorised
 
 
 class _Row(NamedTuple):
@@ -184,47 +184,25 @@ def _write_inputs(
             before[b] = 0
 
 
-# Loops over few numbers that lie side by side: the compiler makes vectors of them. It may join a
-# product and a sum, and need not look for divisions by 0.
-_vectorised = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-
-
-@_vectorised
+@vectorised
 def _sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)) to 1.5e-7 of itself, in instructions that vectors have.
-
-    exp(y) = 2^n exp(r), y = n log(2) + r with |r| <= log(2)/2, exp(r) as the polynomial of the
-    Cephes library's expf (Moshier 1992).
-    """
-    y = min(max(-x, np.float32(-87)), np.float32(87))  # beyond it 2^n has no float32
-    # Adding and subtracting 1.5 * 2^23 rounds to whole numbers.
-    n = (y * np.float32(1.44269504) + np.float32(12582912.0)) - np.float32(12582912.0)
-    r = y - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1)
-    power = (np.int32(n) + np.int32(127)) << np.int32(23)  # the bits of 2^n
-    return np.float32(1) / (np.float32(1) + p * np.int32(power).view(np.float32))
+    return np.float32(1) / (np.float32(1) + exp(-x))
 
 
 # In place: with two arrays that may be one, there are no vectors.
-@_vectorised
+@vectorised
 def _apply_sigmoid(x: Any) -> None:
     for k in range(len(x)):
         x[k] = _sigmoid(x[k])
 
 
-@_vectorised
+@vectorised
 def _apply_tanh(x: Any) -> None:
     for k in range(len(x)):
         x[k] = np.float32(2) * _sigmoid(np.float32(2) * x[k]) - np.float32(1)
 
 
-@_vectorised
+@vectorised
 def _run_gates(gates: Any, before: Any, cell: Any, squashed: Any, context: Any) -> None:
     """One row of the forward pass after its products.
 
@@ -247,7 +225,7 @@ def _run_gates(gates: Any, before: Any, cell: Any, squashed: Any, context: Any) 
             context[b, k] = o[k] * squashed[b, k]
 
 
-@_vectorised
+@vectorised
 def _gate_gradients(
     gates: Any, squashed: Any, before: Any, grad_hidden: Any, grad_cell: Any, out: Any
 ) -> None:

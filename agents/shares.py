@@ -50,6 +50,9 @@ class Shares:
         # One list of gradients per share, each laid out in memory as its parameter.
         self._gradients = [[torch.zeros_like(p) for p in parameters] for _ in columns]
         if len(columns) > 1:
+            # PyTorch's own threads go on looking for work for milliseconds after an operation, on
+            # cores that the other shares need.
+            torch.set_num_threads(1)
             for tensor in (*parameters, *itertools.chain(*self._gradients), *batch):
                 tensor.share_memory_()
         arguments = [
@@ -61,7 +64,7 @@ class Shares:
             RemoteShare(make_envs, own.stop - own.start, *args)
             for own, args in zip(columns[1:], arguments[1:], strict=True)
         ]
-        # The first share's own thread: there one core works, while losses use all of them.
+        # The first share's own thread: what is prepared for it is not for the rest of the process.
         self._thread = ThreadPoolExecutor(1, initializer=prepare_worker)
 
     def _run(self, method: str, *arguments: Sequence[Any]) -> list[Any]:

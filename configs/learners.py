@@ -59,7 +59,7 @@ def make_learner(
             keep_final_obs=config.agent.bootstrap_on_timeout,
         ),
         num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux),
+        make_aux=partial(make_aux, config.aux, num_threads=shares),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,

@@ -1,11 +1,11 @@
 """Contrastive Predictive Coding as an auxiliary loss of a recurrent agent."""
 
-from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from cpc_aux.blocks import block_loss, make_blocks
 from cpc_aux.config import AuxConfig
 from cpc_aux.infonce import (
     draw_anchors,
@@ -15,7 +15,6 @@ from cpc_aux.infonce import (
     valid_pairs,
 )
 from cpc_aux.negatives import STRATEGIES
-from cpc_aux.predictions import Block, linear_predictions, make_blocks
 
 
 class CPC(nn.Module):
@@ -44,9 +43,18 @@ class CPC(nn.Module):
     """
 
     def __init__(
-        self, config: AuxConfig, embedding_size: int, context_size: int, num_actions: int
+        self,
+        config: AuxConfig,
+        embedding_size: int,
+        context_size: int,
+        num_actions: int,
+        num_threads: int = 1,
     ) -> None:
         super().__init__()
+        self._num_threads = num_threads
+        self._threads = ThreadPoolExecutor(
+            num_threads, initializer=torch.set_num_threads, initargs=(1,)
+        )
         self.horizon = config.horizon
         self.num_anchors = config.anchors
         self.score = STRATEGIES[config.negatives]
@@ -91,33 +99,43 @@ class CPC(nn.Module):
         anchors = draw_anchors(len(action), self.num_anchors, generator).to(embedding.device)
         anchors = anchors.sort().values  # those whose targets lie beyond the rollout come last
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)
-        parts = []
-        for block, predictions in self._predict(context, action, anchors):
-            scores = self.score(predictions, embedding, target_rows[block], valid[block])
-            parts.append((*infonce(scores.logits, scores.positive), scores.num_candidates))
-        pair_loss, correct, num_candidates = (
-            _join(part, len(anchors)) for part in zip(*parts, strict=True)
-        )
-        loss_by_horizon = mean_by_horizon(pair_loss, valid)
-        loss = mean_over_horizons(loss_by_horizon, valid)
+        if self.gru is None and embedding.is_cpu:
+            num_steps, num_envs = action.shape
+            blocks = make_blocks(anchors, num_steps, self.horizon, num_envs, self._num_threads)
+            loss, pair_loss, correct, num_candidates = block_loss(
+                context.index_select(0, anchors),
+                self.maps,
+                embedding,
+                target_rows,
+                valid,
+                blocks,
+                self.score,
+                self._threads,
+                self._num_threads,
+            )
+            loss_by_horizon = mean_by_horizon(pair_loss, valid)
+        else:
+            predictions = self._predict(context, action, anchors)
+            logits, positive, num_candidates = self.score(
+                predictions, embedding, target_rows, valid
+            )
+            pair_loss, correct = infonce(logits, positive)
+            loss_by_horizon = mean_by_horizon(pair_loss, valid)
+            loss = mean_over_horizons(loss_by_horizon, valid)
         with torch.no_grad():
             metrics = _measure(loss_by_horizon, correct, num_candidates, valid)
         return loss, {"loss": loss.detach(), **metrics}
 
-    def _predict(
-        self, context: Tensor, action: Tensor, anchors: Tensor
-    ) -> Iterable[tuple[Block, Tensor]]:
-        """W_k s_{t,k} of ascending anchors: blocks, and what belongs to each, f32 [k, a, B, E]."""
-        num_steps, num_envs = action.shape
-        start = context.index_select(0, anchors)  # [A, B, H]
+    def _predict(self, context: Tensor, action: Tensor, anchors: Tensor) -> Tensor:
+        """W_k s_{t,k}: f32 [K, A, B, E]."""
+        start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]
         if self.gru is None:
-            blocks = make_blocks(anchors, num_steps, self.horizon, num_envs)
-            return linear_predictions(start, self.maps, blocks)
-        start = start.flatten(0, 1).unsqueeze(0)  # [1, A*B, H]
-        states, _ = self.gru(self._gru_inputs(action, anchors), start)
-        predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))  # [K, A*B, E]
-        whole = Block(slice(0, self.horizon), slice(0, len(anchors)))
-        return [(whole, predictions.view(self.horizon, len(anchors), num_envs, -1))]
+            matrix = self.maps.transpose(0, 1).flatten(1)  # [H, K*E]
+            predictions = (start @ matrix).unflatten(1, (self.horizon, -1)).transpose(0, 1)
+        else:
+            states, _ = self.gru(self._gru_inputs(action, anchors), start.unsqueeze(0))
+            predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))
+        return predictions.unflatten(1, (len(anchors), -1))  # [K, A*B, E] before
 
     def _gru_inputs(self, action: Tensor, anchors: Tensor) -> Tensor:
         """Return what the GRU reads on its way from each anchor: f32 [K, A*B, actions or 1].
@@ -137,23 +155,22 @@ class CPC(nn.Module):
 
 
 def make_aux(
-    config: AuxConfig, embedding_size: int, context_size: int, num_actions: int
+    config: AuxConfig,
+    embedding_size: int,
+    context_size: int,
+    num_actions: int,
+    num_threads: int = 1,
 ) -> nn.Module | None:
     """Build the auxiliary loss that config names; None for "none".
+
+    num_threads: cores that share its work on a CPU.
 
     Raises ValueError if the config is invalid.
     """
     config.validate()
     if config.name == "none":
         return None
-    return CPC(config, embedding_size, context_size, num_actions)
-
-
-def _join(parts: Sequence[Tensor], num_anchors: int) -> Tensor:
-    """[K, A, B] from blocks [k, a, B]; 0 where a block left anchors out."""
-    if len(parts) == 1:
-        return parts[0]
-    return torch.cat([F.pad(x, (0, 0, 0, num_anchors - x.shape[1])) for x in parts])
+    return CPC(config, embedding_size, context_size, num_actions, num_threads)
 
 
 def _measure(

@@ -103,3 +103,10 @@ def mean_over_horizons(by_horizon: Tensor, valid: Tensor) -> Tensor:
     """Mean over those k that have a valid pair: f32 [K], bool [K, A, B] -> scalar, 0 if none."""
     has_pair = valid.any(2).any(1)  # [K]
     return (by_horizon * has_pair).sum() / has_pair.sum().clamp(min=1)
+
+
+def pair_weights(valid: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What a pair's loss counts in the mean of means of the two functions above: [K, A, B]."""
+    num_pairs = valid.sum((1, 2), keepdim=True)  # [K, 1, 1]
+    num_horizons = (num_pairs > 0).sum()
+    return valid.to(dtype) / (num_pairs.clamp(min=1) * num_horizons.clamp(min=1))

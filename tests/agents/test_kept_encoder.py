@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from agents.encoders import DeepEncoder, MLPEncoder, ShallowEncoder
 from agents.kept_encoder import KeptShallowEncoder
-from agents.simd import HAS_BFLOAT16, SUPPORTED
+from simd import HAS_BFLOAT16, SUPPORTED
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast convolutions")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import CPC, AuxConfig, predictions
+from cpc_aux import CPC, AuxConfig, blocks
+from cpc_aux.blocks import PAIRS_PER_BLOCK
 from cpc_aux.config import NEGATIVES
 from cpc_aux.infonce import draw_anchors, infonce, valid_pairs
 from cpc_aux.negatives import STRATEGIES
-from cpc_aux.predictions import PAIRS_PER_BLOCK
 
 T, B, E, H, K = 11, 3, 5, 7, 4
 CROWDED = ("others", "same_step")  # need other environments
@@ -74,7 +74,9 @@ def make_case(seed: int, reset_rate: float) -> tuple[Tensor, Tensor, Tensor, Ten
     return z.requires_grad_(), c.requires_grad_(), action, is_first
 
 
-@pytest.mark.parametrize("pairs_per_block", [1, PAIRS_PER_BLOCK])
+@pytest.mark.parametrize(
+    ("pairs_per_block", "num_threads"), [(1, 3), (PAIRS_PER_BLOCK, 2), (PAIRS_PER_BLOCK, 1)]
+)
 @pytest.mark.parametrize("negatives", NEGATIVES)
 @pytest.mark.parametrize(
     ("seed", "reset_rate", "num_anchors"),
@@ -86,12 +88,14 @@ def test_loss_gradients_and_metrics_equal_the_slow_truth(
     reset_rate: float,
     num_anchors: int | None,
     pairs_per_block: int,
+    num_threads: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(predictions, "PAIRS_PER_BLOCK", pairs_per_block)
+    monkeypatch.setattr(blocks, "PAIRS_PER_BLOCK", pairs_per_block)
     z, c, action, is_first = make_case(seed, reset_rate)
     torch.manual_seed(seed)
-    head = CPC(AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors), E, H, 9).double()
+    config = AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors)
+    head = CPC(config, E, H, 9, num_threads).double()
     loss, metrics = head(z, c, action, is_first, torch.Generator().manual_seed(seed))
     anchors = draw_anchors(T, num_anchors, torch.Generator().manual_seed(seed)).tolist()
     true_loss, truth = slow_cpc(negatives, head.maps, z, c, is_first, anchors)

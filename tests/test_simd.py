@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agents.simd import Layer
+from simd import Layer
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])

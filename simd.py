@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
@@ -131,6 +132,33 @@ def block_product(count: int, vectors: int) -> Callable[..., None]:
         return signature, generate
 
     return product
+
+
+# For loops over numbers that lie side by side, of which the compiler makes vectors. It may join a
+# product and a sum, and need not look for divisions by 0.
+vectorised = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+
+
+@vectorised
+def exp(x: Any) -> Any:
+    """e^x of a float32 between -87 and 87, else that of the nearer end; to 2e-7 of itself.
+
+    Made of instructions that vectors have: e^x = 2^n e^r, x = n log(2) + r with |r| <= log(2)/2,
+    and e^r as the polynomial of the Cephes library's expf (Moshier 1992).
+    """
+    y = min(max(x, np.float32(-87)), np.float32(87))  # 2^n of others is no float32
+    # Adding and subtracting 1.5 * 2^23 rounds to whole numbers.
+    n = (y * np.float32(1.44269504) + np.float32(12582912.0)) - np.float32(12582912.0)
+    r = y - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1)
+    bits = (np.int32(n) + np.int32(127)) << np.int32(23)  # of 2^n
+    return p * np.int32(bits).view(np.float32)
 
 
 def lay_out(weight: Tensor, dtype: torch.dtype) -> NDArray[Any]:
