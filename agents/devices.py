@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def prepare_cpu(threads: int) -> str:
-    """Use `threads` cores for operations on the whole batch, and the faster exact matrix product.
+    """Use `threads` cores for single operations, and the faster exact matrix product.
 
     Returns the name of what multiplies float32 matrices from now on: oneDNN where it is as exact
     as the default.
@@ -61,6 +63,21 @@ def prepare_worker() -> None:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let each of PyTorch's operations use this thread alone.
+
+    Its other threads go on looking for work for milliseconds after an operation, on cores that the
+    shares of a batch need.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class SideStream:

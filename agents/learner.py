@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from agents.a2c import A2CLoss, a2c_loss
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
+from agents.devices import one_thread
 from agents.episodes import Episode
 from agents.networks import Agent
 from agents.rmsprop import OnePassRMSprop
@@ -139,6 +140,7 @@ class Learner:
         seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
         self._shares.start(seeds)
 
+    @one_thread()
     def collect(self) -> list[Episode]:
         """Fill the batch; return the episodes that ended meanwhile."""
         self._batch.race.exponential_(generator=self._action_generator)
@@ -146,6 +148,7 @@ class Learner:
         self.frames += self.frames_per_rollout
         return episodes
 
+    @one_thread()
     def update(self) -> None:
         """One gradient step on the rollout just collected.
 

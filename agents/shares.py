@@ -50,9 +50,6 @@ class Shares:
         # One list of gradients per share, each laid out in memory as its parameter.
         self._gradients = [[torch.zeros_like(p) for p in parameters] for _ in columns]
         if len(columns) > 1:
-            # PyTorch's own threads go on looking for work for milliseconds after an operation, on
-            # cores that the other shares need.
-            torch.set_num_threads(1)
             for tensor in (*parameters, *itertools.chain(*self._gradients), *batch):
                 tensor.share_memory_()
         arguments = [

@@ -31,6 +31,24 @@ def test_the_number_of_threads_changes_rounding_only(encoder):
     three.close()
 
 
+def test_losses_leave_the_other_cores_to_the_shares():
+    """PyTorch's threads would go on looking for work there; who else uses PyTorch keeps them."""
+    learner, seen = make_learner(num_envs=2, aux=True), []
+    loss = learner._a2c_loss
+    learner._a2c_loss = lambda *args, **kwargs: (
+        seen.append(torch.get_num_threads()) or loss(*args, **kwargs)
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        learner.collect()
+        learner.update()
+        assert seen == [1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("bootstrap", [False, True])
 def test_groups_that_take_turns_change_rounding_only(bootstrap, tmp_path):
     one, two = (
