@@ -1,7 +1,7 @@
 """Where the time of a training step goes.
 
-    python -m benchmarks.profile [--presets a2c a2c_laptop] [--aux none cpc] [--seconds 5]
-                                 [--json] [--trace FILE]
+    python -m benchmarks.profile [key=value ...] [--presets a2c a2c_laptop] [--aux none cpc]
+                                 [--seconds 5] [--json] [--trace FILE]
 
 Microseconds per agent step, and percent, of one share of the batch in one process with one thread:
 the methods of a live learner on room_watermaze are timed from outside, each less the timed methods
@@ -51,8 +51,7 @@ PARTS = {
     "share_backward": "heads, backward",
     "encoder_backward": "encoder, backward",
     "a2c_loss": "A2C loss",
-    "aux_forward": "CPC, forward",
-    "aux_loss": "CPC, backward",
+    "aux_loss": "CPC",
     "optimiser": "optimiser",
     "records": "logging",
     "wait": "waiting for other shares",
@@ -64,7 +63,7 @@ ORDER = (
     "rules and physics", "maps and respawns", "rendering", "rest of the environments",
     "encoder, acting", "LSTM, acting", "heads and choice of action", "copies",
     "heads, learning forward", "heads, backward", "LSTM, backward", "encoder, backward",
-    "A2C loss", "CPC, forward", "CPC, backward", "optimiser", "logging",
+    "A2C loss", "CPC", "optimiser", "logging",
     "waiting for other shares", "other",
 )  # fmt: skip
 
@@ -97,7 +96,6 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(learner, "_a2c_gradients", "a2c_loss")
     if learner.aux is not None:
         watch.watch(learner, "_aux_gradients", "aux_loss")
-        watch.watch(learner.aux, "forward", "aux_forward")
     watch.watch(learner, "_check_finite", "optimiser")
     watch.watch(learner, "_step", "optimiser")
     watch.watch(learner._means, "add", "records")
@@ -148,10 +146,12 @@ class Training:
         self._stack.close()
 
 
-def profile(preset: str, aux: str, seconds: float, threads: int) -> dict[str, Any]:
+def profile(
+    preset: str, aux: str, seconds: float, threads: int, settings: Sequence[str]
+) -> dict[str, Any]:
     """Microseconds per agent step of all parts, and of the whole with and without stopwatch."""
     prepare_cpu(1)
-    training = Training(preset, aux, threads=1)
+    training = Training(preset, aux, 1, settings)
     watch = Stopwatch(time.process_time)
     training.block(seconds / 4, watch.clock)  # warm-up
     plain, plain_steps = training.block(seconds, watch.clock)
@@ -164,14 +164,16 @@ def profile(preset: str, aux: str, seconds: float, threads: int) -> dict[str, An
         "total_us_without_stopwatch": 1e6 * plain / plain_steps,
     }
     if threads > 1:
-        result["shares"] = profile_shares(preset, aux, seconds, threads)
+        result["shares"] = profile_shares(preset, aux, seconds, threads, settings)
     return result
 
 
-def profile_shares(preset: str, aux: str, seconds: float, threads: int) -> dict[str, float]:
+def profile_shares(
+    preset: str, aux: str, seconds: float, threads: int, settings: Sequence[str]
+) -> dict[str, float]:
     """What `threads` shares take together, and how long the first waits for the others."""
     prepare_cpu(threads)
-    training = Training(preset, aux, threads)
+    training = Training(preset, aux, threads, settings)
     watch = Stopwatch(time.perf_counter)
     training.block(seconds / 4, watch.clock)
     elapsed, steps = training.watched_block(watch, seconds)
@@ -184,10 +186,10 @@ def profile_shares(preset: str, aux: str, seconds: float, threads: int) -> dict[
     }
 
 
-def write_trace(path: Path, preset: str, aux: str) -> None:
+def write_trace(path: Path, preset: str, aux: str, settings: Sequence[str]) -> None:
     """Write a few updates with one share as a Chrome trace."""
     prepare_cpu(1)
-    training = Training(preset, aux, threads=1)
+    training = Training(preset, aux, 1, settings)
     every_thread = torch.profiler._ExperimentalConfig(profile_all_threads=True)
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU], experimental_config=every_thread
@@ -224,15 +226,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome trace instead")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="as for train_agent.py")
     arguments = parser.parse_args(argv)
     if arguments.trace is not None:
-        write_trace(arguments.trace, arguments.presets[0], arguments.aux[0])
+        write_trace(arguments.trace, arguments.presets[0], arguments.aux[0], arguments.settings)
         return 0
     results: dict[str, dict[str, Any]] = {}
     for preset in arguments.presets:
         results[preset] = {}
         for aux in arguments.aux:
-            result = profile(preset, aux, arguments.seconds, arguments.threads)
+            result = profile(preset, aux, arguments.seconds, arguments.threads, arguments.settings)
             results[preset][aux] = result
             if not arguments.json:
                 print_profile(preset, aux, result)
