@@ -1,9 +1,10 @@
 """Layers for a few rows equal PyTorch's, whatever the sizes."""
 
+import numpy as np
 import pytest
 import torch
 
-from simd import Layer
+from simd import Layer, exp
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])
@@ -19,12 +20,20 @@ def test_layer_equals_pytorchs(rows, inputs, outputs):
     assert around[[0, -1]].isnan().all()
 
 
-def test_layer_in_bfloat16_rounds_its_factors():
-    weight, bias, x = torch.randn(32, 53), torch.randn(32), torch.randn(9, 53)
+@pytest.mark.parametrize("inputs", [53, 54])  # an odd number makes no pairs
+def test_layer_in_bfloat16_rounds_its_factors(inputs):
+    weight, bias, x = torch.randn(32, inputs), torch.randn(32), torch.randn(9, inputs)
     out = torch.empty(9, 32)
     Layer(weight, bias, torch.bfloat16)(x, out)
     exact = x @ weight.T + bias
     assert 0 < (out - exact).norm() < 0.02 * exact.norm()
+
+
+def test_exp_equals_numpys_and_keeps_nan():
+    x = np.concatenate([np.linspace(-87, 87, 100_001), [np.nan]]).astype(np.float32)
+    ours = np.array([exp(value) for value in x])
+    np.testing.assert_allclose(ours, np.exp(x.astype(np.float64)), rtol=2e-7)
+    assert exp(np.float32(-1000)) == exp(np.float32(-87))
 
 
 def test_layer_does_not_follow_its_weights():
