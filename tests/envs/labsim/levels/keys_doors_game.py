@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from envs.actions import FIRE as RAW_FIRE
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.rooms_keys_doors_puzzle import RoomsKeysDoorsPuzzle
-from envs.labsim.world import StepOut
+from tests.envs.labsim.levels.level_game import LevelGame
 
 FORWARD, FIRE = 0, 8
 RED, GREEN, BLUE, BLACK, WHITE = range(5)
@@ -16,21 +14,11 @@ GREEN_KEY, NORTH_SOUTH_DOOR = (650.0, 550.0), (350.0, 450.0)
 GOAL = (450.0, 250.0)
 
 
-class Game:
+class Game(LevelGame):
     """rooms_keys_doors_puzzle with begun episodes, advanced by single frames or agent steps."""
 
     def __init__(self, seeds=(SEED,), length_steps=900):
-        self.level = RoomsKeysDoorsPuzzle(len(seeds))
-        self.out = StepOut.allocate(len(seeds))
-        for i, seed in enumerate(seeds):
-            self.level.seed(i, seed)
-            self.level.begin(i, length_steps)
-
-    def step(self, action=FIRE, frames=4):
-        count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
-        self.level.step(raw, self.out, 0, count, frames)
-        return self.out.reward.copy()
+        super().__init__(RoomsKeysDoorsPuzzle, seeds, length_steps)
 
     def put(self, x, y, yaw=0.0):
         self.level.place(0, np.array([x, y, yaw]), np.zeros(2))

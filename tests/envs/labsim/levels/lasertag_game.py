@@ -1,33 +1,22 @@
 """Laser tag games for tests: in their own maze, or in one large hall with fighters put by hand."""
 
-import numpy as np
-
-from envs.actions import FIRE as RAW_FIRE
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.lasertag_maps import SIDE, walking_distances
 from envs.labsim.levels.lasertag_three_opponents_small import LasertagThreeOpponentsSmall
 from envs.labsim.text_maze import STANDING_Z
-from envs.labsim.world import StepOut
+from tests.envs.labsim.levels.level_game import LevelGame
 
 FORWARD, STRAFE_LEFT, LOOK_LEFT, LOOK_RIGHT, FIRE = 0, 2, 4, 5, 8
 NEVER = 2**60
 
 
-class Game:
+class Game(LevelGame):
     """lasertag_three_opponents_small with begun episodes, advanced by frames or agent steps."""
 
     def __init__(self, num_envs=1, seed=7003, length_steps=3600):
-        self.level = LasertagThreeOpponentsSmall(num_envs)
-        self.out = StepOut.allocate(num_envs)
-        for i in range(num_envs):
-            self.level.seed(i, seed + i)
-            self.level.begin(i, length_steps)
+        super().__init__(LasertagThreeOpponentsSmall, range(seed, seed + num_envs), length_steps)
 
     def step(self, action=LOOK_LEFT, frames=4):
-        count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
-        self.level.step(raw, self.out, 0, count, frames)
-        return self.out.reward.copy()
+        return super().step(action, frames)
 
     @property
     def player(self):

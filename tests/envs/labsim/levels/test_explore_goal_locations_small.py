@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from envs.actions import FIRE as RAW_FIRE
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.explore_goal_locations_small import ExploreGoalLocationsSmall, make_map
 from envs.labsim.maps import lab_seed
 from envs.labsim.raycaster import render_slice
-from envs.labsim.vector_env import LabsimVectorEnv
+from envs.labsim.vector_env import RAW_ACTIONS, LabsimVectorEnv
 from envs.labsim.world import StepOut
+from tests.envs.labsim.levels.level_game import LevelGame
 
 LEVEL = "explore_goal_locations_small"
 DATA = Path(__file__).parents[3] / "data"
@@ -24,21 +23,11 @@ GOALS = {7001: (650.0, 850.0), 7003: (650.0, 750.0)}
 FORWARD, LOOK_RIGHT, FIRE = 0, 5, 8
 
 
-class Game:
+class Game(LevelGame):
     """The level with begun episodes, advanced by single frames or agent steps."""
 
     def __init__(self, num_envs=1, seed=7003, length_steps=1350):
-        self.level = ExploreGoalLocationsSmall(num_envs)
-        self.out = StepOut.allocate(num_envs)
-        for i in range(num_envs):
-            self.level.seed(i, seed + i)
-            self.level.begin(i, length_steps)
-
-    def step(self, action=FIRE, frames=4):
-        count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
-        self.level.step(raw, self.out, 0, count, frames)
-        return self.out.reward.copy()
+        super().__init__(ExploreGoalLocationsSmall, range(seed, seed + num_envs), length_steps)
 
     @property
     def player(self):
@@ -204,7 +193,7 @@ def test_options_place_the_player_and_begin_an_episode():
     env = LabsimVectorEnv(LEVEL, 1)
     env.reset(seed=7003)
     env.reset(options={"pose": (*GOALS[7003], 0.0)})
-    raw = IMPALA_ACTIONS[[FIRE]][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
+    raw = RAW_ACTIONS[[FIRE]]
     env.level.step(raw, StepOut.allocate(1), 0, 1, num_frames=1)
     assert env.level.mazes["unpaid"][0] == 10.0
     env.reset(options={"pose": (*GOALS[7003], 0.0), "target": (150.0, 950.0)})

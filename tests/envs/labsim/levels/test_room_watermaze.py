@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 
-from envs.actions import FIRE as RAW_FIRE
-from envs.actions import IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.labsim.levels.room_watermaze import RoomWatermaze
 from envs.labsim.scene import NOWHERE
-from envs.labsim.world import StepOut
+from tests.envs.labsim.levels.level_game import LevelGame
 
 FORWARD, LOOK_RIGHT, FIRE = 0, 5, 8
 SPAWNS = {
@@ -20,21 +18,11 @@ SPAWNS = {
 }
 
 
-class Game:
+class Game(LevelGame):
     """room_watermaze with begun episodes, advanced by single frames or agent steps."""
 
     def __init__(self, num_envs=1, seed=0, length_steps=1800):
-        self.level = RoomWatermaze(num_envs)
-        self.out = StepOut.allocate(num_envs)
-        for i in range(num_envs):
-            self.level.seed(i, seed + i)
-            self.level.begin(i, length_steps)
-
-    def step(self, action=FIRE, frames=4):
-        count = len(self.level.players)
-        raw = IMPALA_ACTIONS[np.broadcast_to(action, count)][:, (LOOK, STRAFE, MOVE, RAW_FIRE)]
-        self.level.step(raw, self.out, 0, count, frames)
-        return self.out.reward.copy()
+        super().__init__(RoomWatermaze, range(seed, seed + num_envs), length_steps)
 
     def stand_on_platform(self, x=100.0, y=-200.0):
         for i in range(len(self.level.players)):
