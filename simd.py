@@ -176,10 +176,40 @@ def as_array(x: Tensor) -> NDArray[Any]:
     return x.view(torch.uint32).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
-_MANY, _FEW = (16, 8) if WIDE else (6, 4)
+# Rows of a product at once: as many as there are registers for, or fewer where there are fewer.
+_MANY, _SOME, _FEW = (16, 8, 4) if WIDE else (6, 4, 2)
 _many_rows = block_product(_MANY, 1)
+_some_rows = block_product(_SOME, 1)
 _few_rows = block_product(_FEW, 1)
 _one_row = block_product(1, 1)
+
+
+@njit(nogil=True, cache=True)
+def multiply(out, o, o_step, count, start, s, x, x_step, x_row, y, y_at, y_row, inner):  # type: ignore[no-untyped-def]
+    """Write `count` rows of 16 numbers, each `start` and a sum over `inner` products.
+
+    Arguments as of `block_product`, with x from its beginning and one `start` for all rows.
+    """
+    # Rows 4096 bytes apart share few places in the nearest cache: fewer of them at once.
+    if count >= _MANY and x_step % 1024:
+        for first in range(0, count, _MANY):
+            r = min(first, count - _MANY)  # the last group may overlap the one before
+            _many_rows(out, o + r * o_step, o_step, start, s, 0,
+                       x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
+    elif count >= _SOME:
+        for first in range(0, count, _SOME):
+            r = min(first, count - _SOME)
+            _some_rows(out, o + r * o_step, o_step, start, s, 0,
+                       x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
+    elif count >= _FEW:
+        for first in range(0, count, _FEW):
+            r = min(first, count - _FEW)
+            _few_rows(out, o + r * o_step, o_step, start, s, 0,
+                      x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
+    else:
+        for r in range(count):
+            _one_row(out, o + r * o_step, o_step, start, s, 0,
+                     x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
 
 
 class Layer:
@@ -220,20 +250,5 @@ def _multiply(x: Any, panels: Any, bias: Any, out: Any) -> None:
     N, size = x.shape
     line = out.shape[1]
     flat, result = x.reshape(-1), out.reshape(-1)
-    for panel in range(line // LANES):
-        to, y = panel * LANES, panel * LANES * size
-        # Rows 4096 bytes apart share few places in the nearest cache: fewer of them at once.
-        if N >= _MANY and size % 1024:
-            for group in range(0, N, _MANY):
-                n = min(group, N - _MANY)  # the last group may overlap the one before
-                _many_rows(result, n * line + to, line, bias, to, 0,
-                           flat, n * size, size, 0, 1, panels, y, 0, 1, size)  # fmt: skip
-        elif N >= _FEW:
-            for group in range(0, N, _FEW):
-                n = min(group, N - _FEW)
-                _few_rows(result, n * line + to, line, bias, to, 0,
-                          flat, n * size, size, 0, 1, panels, y, 0, 1, size)  # fmt: skip
-        else:
-            for n in range(N):
-                _one_row(result, n * line + to, line, bias, to, 0,
-                         flat, n * size, size, 0, 1, panels, y, 0, 1, size)  # fmt: skip
+    for to in range(0, line, LANES):
+        multiply(result, to, line, N, bias, to, flat, size, 1, panels, to * size, LANES, size)

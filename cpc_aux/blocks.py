@@ -115,10 +115,12 @@ class _BlockLoss(torch.autograd.Function):
         # it need not go through them once more.
         ctx.scale = float(start.shape[1] * (len(embedding) - 1))
         weights = pair_weights(work.valid, embedding.dtype)  # [K, A, B]
-        new_scorer: Callable[[Tensor], _Scorer | _SequenceScorer]
-        new_scorer = partial(_Scorer, embedding, work)
+        scaled = ctx.scale * weights
+        new_scorer: Callable[[], _Scorer | _SequenceScorer]
         if work.score is sequence and sequence_kernel.fits(embedding):
-            new_scorer = partial(_SequenceScorer, Candidates(embedding), work)
+            new_scorer = partial(_SequenceScorer, Candidates(embedding), work, scaled)
+        else:
+            new_scorer = partial(_Scorer, embedding, work, scaled)
         of_pairs = [torch.zeros_like(weights) for _ in range(2)]
         num_candidates = torch.zeros_like(weights, dtype=torch.int64)
         grad_matrix = torch.empty_like(matrix)
@@ -126,7 +128,7 @@ class _BlockLoss(torch.autograd.Function):
         @torch.no_grad()  # each thread has a switch of its own
         def run(blocks: Sequence[Block]) -> tuple[Tensor, Tensor]:
             """Fill in what belongs to these blocks; their gradients of by_env and embedding."""
-            grad_by_env, scorer = torch.zeros_like(by_env), new_scorer(ctx.scale * weights)
+            grad_by_env, scorer = torch.zeros_like(by_env), new_scorer()
             for block in blocks:
                 columns = slice(
                     block.horizons.start * maps.shape[2], block.horizons.stop * maps.shape[2]

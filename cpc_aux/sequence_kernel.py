@@ -12,12 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cpc_aux.infonce import NEGLIGIBLE_NATS, NEGLIGIBLE_PROBABILITY
-from simd import LANES, SUPPORTED, WIDE, block_product, exp, vectorised
-
-_MANY, _FEW = (16, 4) if WIDE else (6, 3)  # rows of a product at once, 16 numbers of each
-_many_rows = block_product(_MANY, 1)
-_few_rows = block_product(_FEW, 1)
-_one_row = block_product(1, 1)
+from simd import LANES, SUPPORTED, exp, multiply, vectorised
 
 
 def fits(embedding: Tensor) -> bool:
@@ -35,26 +30,6 @@ class Candidates:
         padded = F.pad(by_env, (0, 0, 0, -by_env.shape[1] % LANES))
         panels = padded.unflatten(1, (-1, LANES)).transpose(2, 3).contiguous()
         self.panels: NDArray[np.float32] = panels.numpy()
-
-
-@njit(nogil=True, cache=True)
-def _multiply(out, o, o_step, count, x, x_step, x_row, y, y_at, y_row, inner):  # type: ignore[no-untyped-def]
-    """Write `count` rows of 16 numbers: sums over `inner` products, see `block_product`."""
-    zeros = np.zeros(LANES, np.float32)
-    for first in range(0, count, _MANY if count >= _MANY else _FEW):
-        # The last group may overlap the one before.
-        if count >= _MANY:
-            r = min(first, count - _MANY)
-            _many_rows(out, o + r * o_step, o_step, zeros, 0, 0,
-                       x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
-        elif count >= _FEW:
-            r = min(first, count - _FEW)
-            _few_rows(out, o + r * o_step, o_step, zeros, 0, 0,
-                      x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
-        else:
-            for r in range(count):
-                _one_row(out, o + r * o_step, o_step, zeros, 0, 0,
-                         x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
 
 
 @vectorised
@@ -106,18 +81,20 @@ def score(  # type: ignore[no-untyped-def]
     C, line = rows.shape[1], panels.shape[1] * LANES
     scores, of_candidates = np.empty((A * K, line), np.float32), np.empty((C, E), np.float32)
     best, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    zeros = np.zeros(LANES, np.float32)
     s, g = scores.reshape(-1), of_candidates.reshape(-1)
     for b in range(B):
         p, z, columns = predictions[b].reshape(-1), rows[b].reshape(-1), panels[b].reshape(-1)
         for panel in range(panels.shape[1]):
-            _multiply(s, panel * LANES, line, A * K, p, E, 1, columns, panel * LANES * E, LANES, E)
+            at = panel * LANES
+            multiply(s, at, line, A * K, zeros, 0, p, E, 1, columns, at * E, LANES, E)
         for a in range(A):
             for k in range(K):
                 pair_loss[k, a, b], correct[k, a, b] = _cross_entropy(
                     scores[a * K + k], C, target_rows[k, a], weights[k, a, b], best, total
                 )
         for at in range(0, E, LANES):
-            _multiply(g, at, E, C, s, 1, line, p, at, E, A * K)
+            multiply(g, at, E, C, zeros, 0, s, 1, line, p, at, E, A * K)
         grad_embedding[b] += of_candidates
         for at in range(0, E, LANES):
-            _multiply(p, at, E, A * K, s, line, 1, z, at, E, C)
+            multiply(p, at, E, A * K, zeros, 0, s, line, 1, z, at, E, C)
