@@ -1,4 +1,5 @@
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /
 
 def test_memory_of_this_process_and_its_children_counts():
     before = memory_of_tree(os.getpid())
-    held = np.ones(37 * 2**20, np.uint8)
+    # Pages of the kernel's: other tests may have left freed memory that an array would be given.
+    held = np.frombuffer(mmap.mmap(-1, 37 * 2**20), np.uint8)
+    held[:] = 1
     with_held = memory_of_tree(os.getpid())
     assert 36 < with_held.resident - before.resident < 60
     program = f"held = bytearray(b'1') * {len(held)}; print(); input()"
