@@ -185,31 +185,40 @@ _one_row = block_product(1, 1)
 
 
 @njit(nogil=True, cache=True)
-def multiply(out, o, o_step, count, start, s, x, x_step, x_row, y, y_at, y_row, inner):  # type: ignore[no-untyped-def]
+def multiply(  # type: ignore[no-untyped-def]
+    out, o, o_step, count, start, s, s_step, x, x_step, x_row, y, y_at, y_row, inner
+):
     """Write `count` rows of 16 numbers, each `start` and a sum over `inner` products.
 
-    Arguments as of `block_product`, with x from its beginning and one `start` for all rows.
+    Arguments as of `block_product`, with x from its beginning. Rows may be written twice, unless
+    16 divides their number: only then may `start` be `out`.
     """
     # Rows 4096 bytes apart share few places in the nearest cache: fewer of them at once.
-    if count >= _MANY and x_step % 1024:
-        for first in range(0, count, _MANY):
-            r = min(first, count - _MANY)  # the last group may overlap the one before
-            _many_rows(out, o + r * o_step, o_step, start, s, 0,
+    many = count >= _MANY and x_step % 1024
+    first = 0
+    while first < count:
+        rest = count - first
+        # The last group may overlap the one before.
+        if many and rest > _SOME:
+            r = min(first, count - _MANY)
+            _many_rows(out, o + r * o_step, o_step, start, s + r * s_step, s_step,
                        x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
-    elif count >= _SOME:
-        for first in range(0, count, _SOME):
+            first += _MANY
+        elif count >= _SOME and rest > _FEW:
             r = min(first, count - _SOME)
-            _some_rows(out, o + r * o_step, o_step, start, s, 0,
+            _some_rows(out, o + r * o_step, o_step, start, s + r * s_step, s_step,
                        x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
-    elif count >= _FEW:
-        for first in range(0, count, _FEW):
+            first += _SOME
+        elif count >= _FEW:
             r = min(first, count - _FEW)
-            _few_rows(out, o + r * o_step, o_step, start, s, 0,
+            _few_rows(out, o + r * o_step, o_step, start, s + r * s_step, s_step,
                       x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
-    else:
-        for r in range(count):
-            _one_row(out, o + r * o_step, o_step, start, s, 0,
+            first += _FEW
+        else:
+            r = first
+            _one_row(out, o + r * o_step, o_step, start, s + r * s_step, s_step,
                      x, r * x_step, x_step, x_row, 0, y, y_at, y_row, inner, 1)  # fmt: skip
+            first += 1
 
 
 class Layer:
@@ -251,4 +260,4 @@ def _multiply(x: Any, panels: Any, bias: Any, out: Any) -> None:
     line = out.shape[1]
     flat, result = x.reshape(-1), out.reshape(-1)
     for to in range(0, line, LANES):
-        multiply(result, to, line, N, bias, to, flat, size, 1, panels, to * size, LANES, size)
+        multiply(result, to, line, N, bias, to, 0, flat, size, 1, panels, to * size, LANES, size)

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
-from cpc_aux.blocks import block_loss, make_blocks
 from cpc_aux.config import AuxConfig
 from cpc_aux.infonce import (
     draw_anchors,
@@ -14,6 +13,7 @@ from cpc_aux.infonce import (
     mean_over_horizons,
     valid_pairs,
 )
+from cpc_aux.linear_loss import fits, linear_loss
 from cpc_aux.negatives import STRATEGIES
 
 
@@ -57,7 +57,7 @@ class CPC(nn.Module):
         )
         self.horizon = config.horizon
         self.num_anchors = config.anchors
-        self.score = STRATEGIES[config.negatives]
+        self.negatives = config.negatives
         self.sees_actions = config.name == "cpc_action"
         self.gru: nn.GRU | None = None
         if self.sees_actions or config.predictor == "gru":
@@ -65,9 +65,7 @@ class CPC(nn.Module):
         num_maps = self.horizon if config.predictor == "linear" else 1
         maps = torch.empty(num_maps, context_size, embedding_size)  # [k, H, E]
         nn.init.uniform_(maps, -(context_size**-0.5), context_size**-0.5)  # as nn.Linear
-        # Side by side in memory all k together are one matrix [H, k*E]: one product makes the
-        # predictions of all k.
-        self.maps = nn.Parameter(maps.transpose(0, 1).contiguous().transpose(0, 1))
+        self.maps = nn.Parameter(maps)
 
     def forward(
         self,
@@ -99,26 +97,23 @@ class CPC(nn.Module):
         anchors = draw_anchors(len(action), self.num_anchors, generator).to(embedding.device)
         anchors = anchors.sort().values  # those whose targets lie beyond the rollout come last
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)
-        if self.gru is None and embedding.is_cpu:
-            num_steps, num_envs = action.shape
-            blocks = make_blocks(anchors, num_steps, self.horizon, num_envs, self._num_threads)
-            loss, pair_loss, correct, num_candidates = block_loss(
+        if self.gru is None and fits(self.maps, embedding):
+            loss, pair_loss, correct, num_candidates = linear_loss(
                 context.index_select(0, anchors),
                 self.maps,
                 embedding,
+                anchors,
                 target_rows,
                 valid,
-                blocks,
-                self.score,
+                self.negatives,
                 self._threads,
                 self._num_threads,
             )
             loss_by_horizon = mean_by_horizon(pair_loss, valid)
         else:
             predictions = self._predict(context, action, anchors)
-            logits, positive, num_candidates = self.score(
-                predictions, embedding, target_rows, valid
-            )
+            score = STRATEGIES[self.negatives]
+            logits, positive, num_candidates = score(predictions, embedding, target_rows, valid)
             pair_loss, correct = infonce(logits, positive)
             loss_by_horizon = mean_by_horizon(pair_loss, valid)
             loss = mean_over_horizons(loss_by_horizon, valid)
@@ -130,11 +125,10 @@ class CPC(nn.Module):
         """W_k s_{t,k}: f32 [K, A, B, E]."""
         start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]
         if self.gru is None:
-            matrix = self.maps.transpose(0, 1).flatten(1)  # [H, K*E]
-            predictions = (start @ matrix).unflatten(1, (self.horizon, -1)).transpose(0, 1)
+            states = start.expand(self.horizon, -1, -1)  # [K, A*B, H]
         else:
             states, _ = self.gru(self._gru_inputs(action, anchors), start.unsqueeze(0))
-            predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))
+        predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))
         return predictions.unflatten(1, (len(anchors), -1))  # [K, A*B, E] before
 
     def _gru_inputs(self, action: Tensor, anchors: Tensor) -> Tensor:

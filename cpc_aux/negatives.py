@@ -9,8 +9,9 @@ same_step   the pool's pairs with the same t: the same moment in the other envir
 sequence    all other embeddings of the own environment's rollout, rows 0..T, before and after t,
             also those of another episode (the only strategy that takes targets of no valid pair).
 
-The logits of `pool` and `others` take 4 K (A B)^2 bytes: 12 MB with 10 anchors in 32 environments
-and 30 steps ahead, but 1.2 GB with all 100 time steps as anchors.
+Here all logits are made at once, as a GPU wants them: those of `pool` and `others` take 4 K (A B)^2
+bytes, 12 MB with 10 anchors in 32 environments and 30 steps ahead, but 1.2 GB with all 100 time
+steps as anchors. `cpc_aux.score_kernel` is the same for a CPU, a few pairs at a time.
 
 A valid pair whose only candidate is the positive counts, with loss 0 and accuracy 1 (chance is 1).
 
@@ -49,7 +50,7 @@ def pool(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid: Ten
 def others(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid: Tensor) -> Scores:
     """Score the positive and the targets of all valid pairs of other environments, same k."""
     num_anchors, num_envs = valid.shape[1:]
-    _require_others("others", num_envs)
+    require_others("others", num_envs)
     pair = torch.arange(num_anchors * num_envs, device=valid.device)
     env = pair % num_envs
     allowed = (env != env[:, None]) | (pair == pair[:, None])  # [A*B, A*B]
@@ -61,7 +62,7 @@ def others(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid: T
 
 def same_step(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid: Tensor) -> Scores:
     """Score the targets of all valid pairs with the same k and t."""
-    _require_others("same_step", valid.shape[2])
+    require_others("same_step", valid.shape[2])
     candidates = valid.flatten(0, 1)[:, None]  # [K*A, 1, B]
     logits, positive = _score_pairs(predictions, embedding, target_rows, candidates)
     return Scores(logits, positive, valid.sum(2, keepdim=True).expand(valid.shape))
@@ -134,7 +135,8 @@ class _Product(torch.autograd.Function):
         return torch.bmm(grad, candidates), torch.bmm(grad.transpose(1, 2), predictions), None
 
 
-def _require_others(strategy: str, num_envs: int) -> None:
+def require_others(strategy: str, num_envs: int) -> None:
+    """Raise ValueError if there are no other environments."""
     if num_envs < 2:
         raise ValueError(
             f"aux.negatives={strategy} takes its negatives from other environments and needs at"

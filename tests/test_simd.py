@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from simd import Layer, exp
+from simd import Layer, exp, multiply
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])
@@ -18,6 +18,19 @@ def test_layer_equals_pytorchs(rows, inputs, outputs):
     expected = (x.double() @ weight.double().T + bias).float()
     torch.testing.assert_close(around[1:-1], expected, rtol=1e-5, atol=1e-5)
     assert around[[0, -1]].isnan().all()
+
+
+@pytest.mark.parametrize("count", [16, 32, 48, 64])
+@pytest.mark.parametrize("step", [5, 1024])
+def test_products_add_to_what_is_there(count, step):
+    """Row by row, also where rows share few places in a cache."""
+    out, x, y = torch.randn(count, 32), torch.randn(count, step), torch.randn(5, 16)
+    expected = out.clone()
+    expected[:, 16:] += x[:, :5] @ y
+    flat = out.numpy().reshape(-1)
+    rows, columns = x.numpy().reshape(-1), y.numpy().reshape(-1)
+    multiply(flat, 16, 32, count, flat, 16, 32, rows, step, 1, columns, 0, 16, 5)
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("inputs", [53, 54])  # an odd number makes no pairs

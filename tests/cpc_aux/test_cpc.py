@@ -4,12 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import CPC, AuxConfig
+from cpc_aux import CPC, AuxConfig, cpc
 from cpc_aux.config import NEGATIVES, PREDICTORS
 
-T, B, E, H, K, ACTIONS = 11, 3, 5, 7, 4, 2
+T, B, E, H, K, ACTIONS = 11, 3, 16, 16, 4, 2
 PAIRED = ("pool", "others", "same_step")  # candidates are targets of valid pairs only
 VARIANTS = list(itertools.product(("cpc", "cpc_action"), PREDICTORS))
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "plain":
+        monkeypatch.setattr(cpc, "fits", lambda *_: False)
 
 
 class Case:

@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import CPC, AuxConfig, blocks
-from cpc_aux.blocks import PAIRS_PER_BLOCK
+from cpc_aux import CPC, AuxConfig
 from cpc_aux.config import NEGATIVES
 from cpc_aux.infonce import draw_anchors, infonce, valid_pairs
 from cpc_aux.negatives import STRATEGIES
 
-T, B, E, H, K = 11, 3, 5, 7, 4
+T, B, E, H, K = 11, 3, 16, 16, 4
 CROWDED = ("others", "same_step")  # need other environments
 
 
@@ -64,19 +63,20 @@ def slow_cpc(
     return torch.stack(losses).mean(), seen
 
 
-def make_case(seed: int, reset_rate: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def make_case(
+    seed: int, reset_rate: float, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(T + 1, B, E, generator=generator, dtype=torch.float64)
     c = torch.randn(T + 1, B, H, generator=generator, dtype=torch.float64)
     is_first = torch.rand(T + 1, B, generator=generator) < reset_rate
     is_first[1:3, 0] = False  # at least one valid pair whatever is drawn, if all are anchors
     action = torch.randint(9, (T, B), generator=generator)
-    return z.requires_grad_(), c.requires_grad_(), action, is_first
+    return z.to(dtype).requires_grad_(), c.to(dtype).requires_grad_(), action, is_first
 
 
-@pytest.mark.parametrize(
-    ("pairs_per_block", "num_threads"), [(1, 3), (PAIRS_PER_BLOCK, 2), (PAIRS_PER_BLOCK, 1)]
-)
+# The compiled loss is of float32; other types take the plain way.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("negatives", NEGATIVES)
 @pytest.mark.parametrize(
     ("seed", "reset_rate", "num_anchors"),
@@ -87,15 +87,12 @@ def test_loss_gradients_and_metrics_equal_the_slow_truth(
     seed: int,
     reset_rate: float,
     num_anchors: int | None,
-    pairs_per_block: int,
-    num_threads: int,
-    monkeypatch: pytest.MonkeyPatch,
+    dtype: torch.dtype,
 ) -> None:
-    monkeypatch.setattr(blocks, "PAIRS_PER_BLOCK", pairs_per_block)
-    z, c, action, is_first = make_case(seed, reset_rate)
+    z, c, action, is_first = make_case(seed, reset_rate, dtype)
     torch.manual_seed(seed)
     config = AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors)
-    head = CPC(config, E, H, 9, num_threads).double()
+    head = CPC(config, E, H, 9, num_threads=2).to(dtype)
     loss, metrics = head(z, c, action, is_first, torch.Generator().manual_seed(seed))
     anchors = draw_anchors(T, num_anchors, torch.Generator().manual_seed(seed)).tolist()
     true_loss, truth = slow_cpc(negatives, head.maps, z, c, is_first, anchors)
@@ -113,10 +110,11 @@ def test_loss_gradients_and_metrics_equal_the_slow_truth(
     assert metrics["loss"].item() == loss.item()
     assert metrics["accuracy"].item() == pytest.approx(mean("accuracy"))
     assert metrics["chance"].item() == pytest.approx(mean("chance"))
-    assert metrics["bound"].item() == pytest.approx(mean("log_n") - mean("loss"))
+    bound = mean("log_n") - mean("loss")  # rounding of float32 shows where it is 0
+    assert metrics["bound"].item() == pytest.approx(bound, rel=1e-6, abs=torch.finfo(dtype).eps)
     for name in ("loss", "accuracy"):
-        by_horizon = torch.full((K,), math.nan, dtype=torch.float64)
-        by_horizon[[k - 1 for k in truth["k"]]] = torch.tensor(truth[name], dtype=torch.float64)
+        by_horizon = torch.full((K,), math.nan, dtype=dtype)
+        by_horizon[[k - 1 for k in truth["k"]]] = torch.tensor(truth[name], dtype=dtype)
         torch.testing.assert_close(metrics[f"{name}_by_horizon"], by_horizon, equal_nan=True)
 
 
