@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 from torch import Tensor
+
+from kernels import kernel, vectorised
 
 LANES = 16  # float32 numbers that are multiplied at once
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
@@ -134,11 +136,6 @@ def block_product(count: int, vectors: int) -> Callable[..., None]:
     return product
 
 
-# For loops over numbers that lie side by side, of which the compiler makes vectors. It may join a
-# product and a sum, and need not look for divisions by 0.
-vectorised = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-
-
 @vectorised
 def exp(x: Any) -> Any:
     """e^x of a float32 between -87 and 87, else that of the nearer end; to 2e-7 of itself.
@@ -184,7 +181,7 @@ _few_rows = block_product(_FEW, 1)
 _one_row = block_product(1, 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def multiply(  # type: ignore[no-untyped-def]
     out, o, o_step, count, start, s, s_step, x, x_step, x_row, y, y_at, y_row, inner
 ):
@@ -254,7 +251,7 @@ class Layer:
             out.copy_(torch.addmm(self._bias, x.to(self._dtype), self._weight))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _multiply(x: Any, panels: Any, bias: Any, out: Any) -> None:
     N, size = x.shape
     line = out.shape[1]

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
@@ -16,6 +15,7 @@ from agents.kept_encoder import KeptShallowEncoder
 from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, CoreState
 from agents.rollout import Rollout, act
+from kernels import kernel
 
 
 class PreparedStep(Protocol):
@@ -258,7 +258,7 @@ def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
 
 
 # Sums may be reordered, for vectors.
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def _choose(context: Any, weight: Any, bias: Any, race: Any, action: Any) -> None:
     """Apply the policy head and choose actions, as `rollout.act` does with five operations.
 

@@ -5,8 +5,8 @@ libraries convert, pad or write anew each layer's input. See `kept_encoder`, whi
 """
 
 import numpy as np
-from numba import njit
 
+from kernels import kernel
 from simd import LANES, WIDE, block_product
 
 # Results per block: so many that all registers are in use, as a product waits four cycles for the
@@ -22,7 +22,7 @@ _sum1 = block_product(1, 1)
 _sum2 = block_product(1, 2)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _widen(image, pixels):  # type: ignore[no-untyped-def]
     """Write the bytes of an image [H, W*3] as floats in 0..255."""
     for y in range(image.shape[0]):
@@ -30,14 +30,14 @@ def _widen(image, pixels):  # type: ignore[no-untyped-def]
             pixels[y, x] = np.float32(image[y, x])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rectify(row):  # type: ignore[no-untyped-def]
     """Set negative numbers to 0, in place; nan stays."""
     for k in range(len(row)):
         row[k] = max(row[k], np.float32(0))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(images, weight1, bias1, weight2, bias2, out1, out2):  # type: ignore[no-untyped-def]
     """Both convolutions; images [N, H, W*3], outputs [N, h, w*c], weights and biases flat."""
     count, height, line = images.shape
@@ -65,7 +65,7 @@ def forward(images, weight1, bias1, weight2, bias2, out1, out2):  # type: ignore
             rectify(out2[n, i])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def add_gradients1(x, line, g1, columns1, height1, width1, ones, of_weight1, of_bias1):  # type: ignore[no-untyped-def]
     """Add the gradients of the first layer's kernel and bias, sums over its outputs.
 
@@ -82,7 +82,7 @@ def add_gradients1(x, line, g1, columns1, height1, width1, ones, of_weight1, of_
           g1, 0, columns1, height1, width1)  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def add_gradients2(x1, line1, g2, line2, height2, ones, of_weight2, of_bias2):  # type: ignore[no-untyped-def]
     """Those of the second layer, given the first one's output and the gradient of its own."""
     for ky in range(4):
@@ -95,7 +95,7 @@ def add_gradients2(x1, line1, g2, line2, height2, ones, of_weight2, of_bias2):  
           g2, 0, line2, height2, line2 // 32)  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def input_gradient(grad2, width2, to_inputs, framed, zeros, out):  # type: ignore[no-untyped-def]
     """Gradient of one image's second layer's input, [h1, columns * 16] float32.
 
@@ -120,7 +120,7 @@ def input_gradient(grad2, width2, to_inputs, framed, zeros, out):  # type: ignor
                      to_inputs, part * 4 * size * 16, 2 * size * 16, 2, 2 * size)  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(images, out1, grad2, to_inputs, of_weight1, of_bias1, of_weight2, of_bias2):  # type: ignore[no-untyped-def]
     """Their gradients; shapes as for `forward`, grad2 as out2. Adds to the last four."""
     count, height, line = images.shape

@@ -6,7 +6,6 @@ NumPy knows no bfloat16, a pair is a uint32 here, and a single number's bits are
 """
 
 import numpy as np
-from numba import njit
 
 from agents.convolutions import (
     ROW1,
@@ -18,12 +17,13 @@ from agents.convolutions import (
     row1,
     row2,
 )
+from kernels import kernel
 from simd import LANES
 
 _ONES = 0x3F803F80  # a pair of ones
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _round(numbers, out):  # type: ignore[no-untyped-def]
     """Write float32 numbers as bfloat16, the nearest one; of two as near, the even one."""
     bits = numbers.view(np.uint32)
@@ -31,18 +31,18 @@ def _round(numbers, out):  # type: ignore[no-untyped-def]
         out[k] = (bits[k] + 0x7FFF + ((bits[k] >> 16) & 1)) >> 16
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _bits(byte):  # type: ignore[no-untyped-def]
     """A byte as a bfloat16 number, which is exact."""
     return np.float32(byte).view(np.uint32) >> 16
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _pair(first, second):  # type: ignore[no-untyped-def]
     return np.uint32(first) | (np.uint32(second) << np.uint32(16))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(images, weight1, bias1, weight2, bias2, out1, out2):  # type: ignore[no-untyped-def]
     """Both convolutions; as `convolutions.forward`, but that outputs and weights are pairs."""
     count, height, line = images.shape
@@ -74,7 +74,7 @@ def forward(images, weight1, bias1, weight2, bias2, out1, out2):  # type: ignore
             _round(sums2, out2[n, i].view(np.uint16))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _couple(a, b, out):  # type: ignore[no-untyped-def]
     """Pair the numbers of two images, [h, w] each."""
     for y in range(a.shape[0]):
@@ -82,7 +82,7 @@ def _couple(a, b, out):  # type: ignore[no-untyped-def]
             out[y, k] = _pair(a[y, k], b[y, k])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(images, out1, grad2, to_inputs, of_weight1, of_bias1, of_weight2, of_bias2):  # type: ignore[no-untyped-def]
     """Their gradients; as `convolutions.backward`, but that the first three arrays are pairs.
 

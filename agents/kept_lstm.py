@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.networks import CoreState
-from simd import Layer, exp, vectorised
+from kernels import kernel, vectorised
+from simd import Layer, exp
 
 
 class _Row(NamedTuple):
@@ -165,7 +165,7 @@ class KeptLSTM:
         return grad_embedding, [of_ih, of_hh, grad_bias, grad_bias]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _write_inputs(
     rest: Any, is_first: Any, last_action: Any, last_reward: Any, before: Any
 ) -> None:

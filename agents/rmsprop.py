@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import Tensor
+
+from kernels import kernel
 
 
 class OnePassRMSprop(RMSpropTFLike):
@@ -52,7 +53,7 @@ def _memory(x: Tensor) -> NDArray[np.float32]:
 
 
 # NumPy's error model: a check for a division by zero would keep the loop from being vectorised.
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _update(p: Any, grad: Any, square_avg: Any, alpha: Any, eps: Any, lr: Any) -> None:
     rest = np.float32(1) - alpha
     for k in range(len(p)):

@@ -1,7 +1,6 @@
 """What `linear_loss` computes, compiled: some horizons' predictions, losses and gradients."""
 
 import numpy as np
-from numba import njit
 
 from cpc_aux.score_kernel import (
     SEQUENCE,
@@ -10,6 +9,7 @@ from cpc_aux.score_kernel import (
     score_anchors,
     score_environment,
 )
+from kernels import kernel
 from simd import LANES, multiply
 
 # Pairs whose predictions are held at once. With 256 units 4 MB, more than a core's own cache holds,
@@ -19,7 +19,7 @@ PAIRS_AT_ONCE = 4096
 ROWS_AT_ONCE = 512
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def score_horizons(  # type: ignore[no-untyped-def]
     kind, horizons, num_anchors, context, maps, sets, panels, target_rows, weights, of_pairs,
     grad_maps, grad_context, grad_sets,
@@ -56,7 +56,7 @@ def score_horizons(  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _part(kind, x, start, stop, num_anchors):  # type: ignore[no-untyped-def]
     """The first anchors of x, as `context`, within groups start..stop; without a copy if it can."""
     if kind == SEQUENCE:
@@ -64,7 +64,7 @@ def _part(kind, x, start, stop, num_anchors):  # type: ignore[no-untyped-def]
     return x[start : max(start, min(stop, num_anchors))]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _score_groups(  # type: ignore[no-untyped-def]
     kind, horizons, num_anchors, start, stop, context, maps, sets, panels, target_rows, weights,
     of_pairs, grad_maps, grad_context, grad_sets,

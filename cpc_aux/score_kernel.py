@@ -5,16 +5,16 @@ goes through memory once more, and threads of Python take turns at them.
 """
 
 import numpy as np
-from numba import njit
 
 from cpc_aux.infonce import NEGLIGIBLE_NATS, NEGLIGIBLE_PROBABILITY
-from simd import LANES, exp, multiply, vectorised
+from kernels import kernel, vectorised
+from simd import LANES, exp, multiply
 
 SEQUENCE, SAME_STEP, OTHERS, POOL = range(4)
 ZEROS = np.zeros(LANES, np.float32)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lay_side_by_side(x, step, count, panels):  # type: ignore[no-untyped-def]
     """Put `count` rows of x, `step` numbers apart, side by side: [ceil(count/16), E, 16].
 
@@ -27,7 +27,7 @@ def lay_side_by_side(x, step, count, panels):  # type: ignore[no-untyped-def]
                 panels[p, e, j] = x[(p * LANES + j) * step + e]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lay_sets_side_by_side(sets, panels):  # type: ignore[no-untyped-def]
     """The candidates of each set, [N, C, E], through `lay_side_by_side`."""
     for n in range(len(sets)):
@@ -66,7 +66,7 @@ def _cross_entropy(row, positive, weight, best, total):  # type: ignore[no-untyp
     return np.log(whole) + (highest - chosen), correct, count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _logits(predictions, panels, logits):  # type: ignore[no-untyped-def]
     """predictions [n, E] times candidates, laid side by side, to logits [n, ceil(C/16)*16]."""
     n, E = predictions.shape
@@ -80,7 +80,7 @@ def _logits(predictions, panels, logits):  # type: ignore[no-untyped-def]
         multiply(out, at, width, n, ZEROS, 0, 0, x, E, 1, y, at * E, LANES, E)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gradients(grad, predictions, candidates, of_candidates):  # type: ignore[no-untyped-def]
     """Given the gradient of the logits, overwrite the predictions [n, E] with theirs.
 
@@ -95,7 +95,7 @@ def _gradients(grad, predictions, candidates, of_candidates):  # type: ignore[no
         multiply(p, at, E, n, ZEROS, 0, 0, s, width, 1, z, at, E, C)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def score_environment(  # type: ignore[no-untyped-def]
     env, horizons, num_anchors, p, ends, candidates, panels, target_rows, weights, of_pairs,
     grad_candidates,
@@ -144,7 +144,7 @@ def score_environment(  # type: ignore[no-untyped-def]
         at += A
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def score_anchors(  # type: ignore[no-untyped-def]
     kind, start, stop, p, steps, panels, target_rows, weights, of_pairs, grad_steps
 ):  # fmt: skip

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "simd")
+PACKAGES = ("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "kernels", "simd")
 ALLOWED = {
-    "agents": {"simd"},
-    "cpc_aux": {"simd"},
-    "simd": set(),
-    "envs": set(),
+    "agents": {"kernels", "simd"},
+    "cpc_aux": {"kernels", "simd"},
+    "simd": {"kernels"},
+    "envs": {"kernels"},
+    "kernels": set(),
     "analysis": set(),
     "configs": {"agents", "cpc_aux", "envs"},
 }

@@ -1,9 +1,11 @@
 """labsim: DeepMind Lab's levels in an embedded engine of Numba kernels."""
 
-from envs.labsim.cache import kernel_cache
+from pathlib import Path
+
+from kernels import kernel_cache
 
 # Numba settles a kernel's cache folder when the kernel is defined: import all of them here.
-with kernel_cache():
+with kernel_cache("labsim", Path(__file__).parent.rglob("*.py")):
     from envs.labsim import levels, raycaster
 
 __all__ = ["levels", "raycaster"]
