@@ -20,9 +20,6 @@ from agents.metrics import Metrics
 from agents.progress import ProgressDisplay
 from agents.run_folder import RunFolder, RunStoppedError
 from agents.signals import Interrupted, StopSignals
-from analysis.cpc_curves import plot_cpc
-from analysis.curves import plot_level
-from analysis.runs import matching_runs, open_run
 from configs import AnyLearner, Job, RunConfig, jobs_from_command_line, make_learner
 from envs import first_wait
 from envs.pool import WorkerError
@@ -126,6 +123,11 @@ def loop(
 
 def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
     """Redraw the level's figure from all comparable runs, and this run's CPC figure."""
+    # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
+    from analysis.cpc_curves import plot_cpc
+    from analysis.curves import plot_level
+    from analysis.runs import matching_runs, open_run
+
     runs = matching_runs(config.folder)
     figure = config.level_folder / f"returns{'' if config.tag is None else '-' + config.tag}.png"
     plot_level(runs, figure)

@@ -213,6 +213,13 @@ def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypat
     assert all(x.isfinite().all() for x in state["agent"].values())
 
 
+def test_start_does_not_wait_for_what_draws_figures():
+    program = "import sys, train_agent; print({'matplotlib', 'scipy.stats'} & set(sys.modules))"
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "set()"
+
+
 def test_command_trains_in_the_engine_and_survives_sigterm(tmp_path):
     """The real level, as a process of its own: first line, log lines, exit code, checkpoint."""
     command = [sys.executable, str(ROOT / "train_agent.py"), "aux=cpc", "aux.horizon=2"]
