@@ -136,6 +136,43 @@ def block_product(count: int, vectors: int) -> Callable[..., None]:
     return product
 
 
+@intrinsic
+def transpose(typing_context, x, at, step, out, o, out_step):  # type: ignore[no-untyped-def]
+    """out[o + j * out_step + i] = x[at + i * step + j] for i, j = 0 .. 15; both flat, float32."""
+    n = types.int64
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x_data, out_data = (
+            make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3)
+        )
+        at, step, o, out_step = (arguments[k] for k in (1, 2, 4, 5))
+
+        def row(data: Any, offset: Any, step: Any, index: int) -> Any:
+            offset = builder.add(offset, builder.mul(step, ir.Constant(_SIZE, index)))
+            return builder.bitcast(builder.gep(data, [offset]), _VECTOR.as_pointer())
+
+        rows = []
+        for i in range(LANES):
+            loaded = builder.load(row(x_data, at, step, i))
+            loaded.align = 4
+            rows.append(loaded)
+        # Exchange the quarters beside the diagonal: of the whole, then of each quarter, and so on.
+        for d in (8, 4, 2, 1):
+            upper = [j if not j & d else LANES + j - d for j in range(LANES)]
+            lower = [j + d if not j & d else LANES + j for j in range(LANES)]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), m) for m in (upper, lower)]
+            for i in range(LANES):
+                if not i & d:
+                    pair = rows[i], rows[i + d]
+                    rows[i], rows[i + d] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        for j in range(LANES):
+            stored = builder.store(rows[j], row(out_data, o, out_step, j))
+            stored.align = 4
+        return context.get_dummy_value()
+
+    return types.void(x, n, n, out, n, n), generate
+
+
 @vectorised
 def exp(x: Any) -> Any:
     """e^x of a float32 between -87 and 87, else that of the nearer end; to 2e-7 of itself.

@@ -10,7 +10,7 @@ from cpc_aux.score_kernel import (
     score_environment,
 )
 from kernels import kernel
-from simd import LANES, multiply
+from simd import LANES, multiply, transpose
 
 # Pairs whose predictions are held at once. With 256 units 4 MB, more than a core's own cache holds,
 # but an environment's candidates, once read, serve as many pairs as possible.
@@ -116,8 +116,10 @@ def _score_groups(  # type: ignore[no-untyped-def]
         for at in range(0, line, LANES):
             multiply(of_x.reshape(-1), at, line, H, ZEROS, 0, 0,
                      w, E, 1, panel_rows.reshape(-1), at * E, LANES, E)  # fmt: skip
+        of_rows = np.empty((line, H), np.float32)
+        for i in range(0, line, LANES):
+            for j in range(0, H, LANES):
+                transpose(of_x.reshape(-1), j * line + i, line, of_rows.reshape(-1), i * H + j, H)
         rows = part.shape[1]
         for g in range(len(part)):
-            for r in range(rows):
-                for i in range(H):
-                    grad_context[start + g, r, i] += of_x[i, g * rows + r]
+            grad_context[start + g, :rows] += of_rows[g * rows : (g + 1) * rows]

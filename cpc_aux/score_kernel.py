@@ -8,7 +8,7 @@ import numpy as np
 
 from cpc_aux.infonce import NEGLIGIBLE_NATS, NEGLIGIBLE_PROBABILITY
 from kernels import kernel, vectorised
-from simd import LANES, exp, multiply
+from simd import LANES, exp, multiply, transpose
 
 SEQUENCE, SAME_STEP, OTHERS, POOL = range(4)
 ZEROS = np.zeros(LANES, np.float32)
@@ -18,13 +18,18 @@ ZEROS = np.zeros(LANES, np.float32)
 def lay_side_by_side(x, step, count, panels):  # type: ignore[no-untyped-def]
     """Put `count` rows of x, `step` numbers apart, side by side: [ceil(count/16), E, 16].
 
-    What is missing in the last panel becomes 0.
+    What is missing in the last panel becomes 0. 16 must divide E.
     """
-    panels[-1, :, (count - 1) % LANES + 1 :] = 0
-    for p in range(len(panels)):
-        for e in range(panels.shape[1]):
-            for j in range(min(LANES, count - p * LANES)):
-                panels[p, e, j] = x[(p * LANES + j) * step + e]
+    E, flat = panels.shape[1], panels.reshape(-1)
+    for p in range(count // LANES):
+        for e in range(0, E, LANES):
+            transpose(x, p * LANES * step + e, step, flat, (p * E + e) * LANES, LANES)
+    rest = count % LANES
+    if rest:
+        panels[-1, :, rest:] = 0
+        for e in range(E):
+            for j in range(rest):
+                panels[-1, e, j] = x[(count - rest + j) * step + e]
 
 
 @kernel

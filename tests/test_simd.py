@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from simd import Layer, exp, multiply
+from kernels import kernel
+from simd import Layer, exp, multiply, transpose
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])
@@ -31,6 +32,19 @@ def test_products_add_to_what_is_there(count, step):
     rows, columns = x.numpy().reshape(-1), y.numpy().reshape(-1)
     multiply(flat, 16, 32, count, flat, 16, 32, rows, step, 1, columns, 0, 16, 5)
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_transpose_writes_its_square_alone():
+    @kernel
+    def run(x, at, step, out, o, out_step):
+        transpose(x, at, step, out, o, out_step)
+
+    x, out = np.arange(16 * 20 + 3, dtype=np.float32), np.full(16 * 18 + 5, np.nan, np.float32)
+    run(x, 3, 20, out, 5, 18)
+    square = x[3:].reshape(16, 20)[:, :16]
+    np.testing.assert_array_equal(out[5:].reshape(16, 18)[:, :16], square.T)
+    assert np.isnan(out[5:].reshape(16, 18)[:, 16:]).all()
+    assert np.isnan(out[:5]).all()
 
 
 @pytest.mark.parametrize("inputs", [53, 54])  # an odd number makes no pairs
