@@ -57,19 +57,26 @@ def kernel_cache(name: str, files: Iterable[Path]) -> Iterator[None]:
 
 
 @cache
-def imported_files(file: Path) -> frozenset[Path]:
+def _direct_imports(file: Path) -> frozenset[Path]:
+    """Files of this project that a file imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    paths = {(ROOT / name.replace(".", "/")).with_suffix(".py") for name in names}
+    return frozenset(path for path in paths if path.exists())
+
+
+def imported_files(file: Path) -> set[Path]:
     """A file and all of this project's that it imports, directly or not."""
-    files, waiting = set(), [file]
+    files, waiting = set(), {file}
     while waiting:
         one = waiting.pop()
         files.add(one)
-        for node in ast.walk(ast.parse(one.read_text())):
-            names = [alias.name for alias in getattr(node, "names", [])]
-            if isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}", *(f"{node.module}.{name}" for name in names)]
-            paths = {(ROOT / name.replace(".", "/")).with_suffix(".py") for name in names}
-            waiting += [path for path in paths - files if path.exists()]
-    return frozenset(files)
+        waiting |= _direct_imports(one) - files
+    return files
 
 
 def kernel(function: Any = None, **options: Any) -> Any:

@@ -73,15 +73,19 @@ def _score_groups(  # type: ignore[no-untyped-def]
     H, E = maps.shape[1:]
     starts = np.zeros(len(horizons) + 1, np.int64)  # of each horizon's rows in p
     for k, h in enumerate(horizons):
-        x = _part(kind, context, start, stop, num_anchors[h])
-        starts[k + 1] = starts[k] + len(x) * x.shape[1]
+        A = num_anchors[h]
+        groups, rows = stop - start, A
+        if kind != SEQUENCE:
+            groups, rows = max(0, min(stop, A) - start), context.shape[1]
+        starts[k + 1] = starts[k] + groups * rows
 
     p = np.empty((starts[-1], E), np.float32)  # predictions, later their gradients
     for k, h in enumerate(horizons):
+        S = starts[k + 1] - starts[k]
         x = _part(kind, context, start, stop, num_anchors[h]).reshape(-1)
         of_k, w = p[starts[k] : starts[k + 1]].reshape(-1), maps[h].reshape(-1)
         for at in range(0, E, LANES):
-            multiply(of_k, at, E, len(x) // H, ZEROS, 0, 0, x, H, 1, w, at, E, H)
+            multiply(of_k, at, E, S, ZEROS, 0, 0, x, H, 1, w, at, E, H)
 
     if kind == SEQUENCE:
         for env in range(start, stop):
@@ -100,10 +104,11 @@ def _score_groups(  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
     for k, h in enumerate(horizons):
-        part = _part(kind, context, start, stop, num_anchors[h])
-        x, S = part.reshape(-1), len(part) * part.shape[1]
+        S = starts[k + 1] - starts[k]
         if S == 0:
             continue
+        part = _part(kind, context, start, stop, num_anchors[h])
+        x = part.reshape(-1)
         of_k, w, of_w = p[starts[k] : starts[k + 1]], maps[h].reshape(-1), grad_maps[h].reshape(-1)
         panel_rows = np.empty((-(-S // LANES), E, LANES), np.float32)
         lay_side_by_side(of_k.reshape(-1), E, S, panel_rows)

@@ -111,6 +111,7 @@ class _LinearLoss(torch.autograd.Function):
         # it need not go through them once more.
         ctx.scale = float(start.shape[1] * (len(embedding) - 1))
         weights = pair_weights(work.valid, embedding.dtype)  # [K, A, B]
+        scaled = ctx.scale * weights
         context, sets = start.detach(), embedding.detach()
         if work.kind == SEQUENCE:
             context, sets = context.transpose(0, 1), sets.transpose(0, 1)
@@ -133,7 +134,7 @@ class _LinearLoss(torch.autograd.Function):
                 sets.numpy(),
                 panels,
                 work.target_rows.numpy(),
-                (ctx.scale * weights).numpy(),
+                scaled.numpy(),
                 of_pairs.numpy(),
                 grad_maps.numpy(),
                 grad_context.numpy(),
