@@ -173,6 +173,35 @@ def transpose(typing_context, x, at, step, out, o, out_step):  # type: ignore[no
     return types.void(x, n, n, out, n, n), generate
 
 
+@intrinsic
+def _fetch(typing_context, x, at):  # type: ignore[no-untyped-def]
+    """Start to bring x[at], flat, into a core's own cache."""
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    to_read, second_level, data = (ir.Constant(number, n) for n in (0, 2, 1))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers = make_array(signature.args[0])(context, builder, arguments[0]).data
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", (pointer,), ir.FunctionType(ir.VoidType(), [pointer, *[number] * 3])
+        )
+        place = builder.bitcast(builder.gep(numbers, [arguments[1]]), pointer)
+        builder.call(function, [place, to_read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64), generate
+
+
+@kernel
+def fetch(x, part, parts):  # type: ignore[no-untyped-def]
+    """Start to bring one of `parts` parts of x, flat, into a core's own cache; do not wait for it.
+
+    A product that reads columns of a matrix is no order of memory that a processor foresees.
+    """
+    lines = len(x) // LANES
+    for line in range(lines * part // parts, lines * (part + 1) // parts):
+        _fetch(x, line * LANES)
+
+
 @vectorised
 def exp(x: Any) -> Any:
     """e^x of a float32 between -87 and 87, else that of the nearer end; to 2e-7 of itself.

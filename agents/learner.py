@@ -212,7 +212,7 @@ class Learner:
     def _aux_gradients(
         self, embedding: Tensor, context: Tensor
     ) -> tuple[Tensor | None, Sequence[Tensor], Sequence[Tensor]]:
-        """The auxiliary loss, its weighted gradient on (z, c), and its full one on its head.
+        """The auxiliary loss, and its gradients on (z, c) and on its head.
 
         The head's mean loss counts as often as there are agent steps, like the summed A2C loss:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
@@ -231,7 +231,7 @@ class Learner:
         total = loss * self._batch.action.numel()
         inputs = (embedding, context, *self._aux_parameters)
         grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
-        return loss, (self.aux_weight * grad_z, self.aux_weight * grad_c), head
+        return loss, (grad_z, grad_c), head
 
     def _backward(
         self,
@@ -243,13 +243,15 @@ class Learner:
     ) -> list[Tensor]:
         """Gradients of the agent's parameters, given those of its outputs.
 
-        The next call overwrites them.
+        Those of embedding and context are the auxiliary loss's, before they are weighted. The next
+        call overwrites the result.
         """
         batch = self._batch
         batch.grad_logits.copy_(grad_logits)
         batch.grad_value.copy_(grad_value)
-        batch.grad_embedding.copy_(grad_embedding)
-        batch.grad_context.copy_(grad_context)
+        of_aux = (grad_embedding, batch.grad_embedding), (grad_context, batch.grad_context)
+        for gradient, out in of_aux:
+            torch.mul(gradient.expand_as(out), self.aux_weight, out=out)
         return self._shares.backward(retain_graph)
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:

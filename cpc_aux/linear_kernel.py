@@ -10,7 +10,7 @@ from cpc_aux.score_kernel import (
     score_environment,
 )
 from kernels import kernel
-from simd import LANES, multiply, transpose
+from simd import LANES, fetch, multiply, transpose
 
 # Pairs whose predictions are held at once. With 256 units 4 MB, more than a core's own cache holds,
 # but an environment's candidates, once read, serve as many pairs as possible.
@@ -39,7 +39,8 @@ def score_horizons(  # type: ignore[no-untyped-def]
         of_pairs: [3, K, A, B] float32, receives loss, credit and number of candidates of each
             valid pair.
         grad_maps: [K, H, E]; receives the gradient for these horizons.
-        grad_context, grad_sets: as context and sets; the gradients are added.
+        grad_context: as context; the gradient is added.
+        grad_sets: as sets; receives the gradient for SEQUENCE, for the others it is added.
     """
     most = num_anchors[horizons].max()
     # A group is an environment or an anchor, whatever comes first in `context`.
@@ -50,7 +51,7 @@ def score_horizons(  # type: ignore[no-untyped-def]
         for first in range(0, len(horizons), horizons_at_once):
             _score_groups(
                 kind, horizons[first : first + horizons_at_once], num_anchors,
-                start, min(start + groups_at_once, groups),
+                first == 0, start, min(start + groups_at_once, groups),
                 context, maps, sets, panels, target_rows, weights, of_pairs,
                 grad_maps, grad_context, grad_sets,
             )  # fmt: skip
@@ -66,10 +67,10 @@ def _part(kind, x, start, stop, num_anchors):  # type: ignore[no-untyped-def]
 
 @kernel
 def _score_groups(  # type: ignore[no-untyped-def]
-    kind, horizons, num_anchors, start, stop, context, maps, sets, panels, target_rows, weights,
-    of_pairs, grad_maps, grad_context, grad_sets,
+    kind, horizons, num_anchors, first, start, stop, context, maps, sets, panels, target_rows,
+    weights, of_pairs, grad_maps, grad_context, grad_sets,
 ):  # fmt: skip
-    """As `score_horizons`, for the groups start..stop."""
+    """As `score_horizons`, for the groups start..stop, whose first horizons these may be."""
     H, E = maps.shape[1:]
     starts = np.zeros(len(horizons) + 1, np.int64)  # of each horizon's rows in p
     for k, h in enumerate(horizons):
@@ -86,13 +87,15 @@ def _score_groups(  # type: ignore[no-untyped-def]
         of_k, w = p[starts[k] : starts[k + 1]].reshape(-1), maps[h].reshape(-1)
         for at in range(0, E, LANES):
             multiply(of_k, at, E, S, ZEROS, 0, 0, x, H, 1, w, at, E, H)
+            if k + 1 < len(horizons):
+                fetch(maps[horizons[k + 1]].reshape(-1), at // LANES, E // LANES)
 
     if kind == SEQUENCE:
         for env in range(start, stop):
             ends = starts[:-1] + (env - start + 1) * num_anchors[horizons]
             score_environment(
                 env, horizons, num_anchors, p, ends, sets[env], panels[env], target_rows, weights,
-                of_pairs, grad_sets[env],
+                of_pairs, first, grad_sets[env],
             )  # fmt: skip
     else:
         for k, h in enumerate(horizons):
@@ -116,11 +119,14 @@ def _score_groups(  # type: ignore[no-untyped-def]
             # The first groups begin each sum.
             source, s, step = (ZEROS, 0, 0) if start == 0 else (of_w, at, E)
             multiply(of_w, at, E, H, source, s, step, x, 1, H, of_k.reshape(-1), at, E, S)
+            fetch(w, at // LANES, E // LANES)
         line = len(panel_rows) * LANES
         of_x = np.empty((H, line), np.float32)  # the rows side by side
         for at in range(0, line, LANES):
             multiply(of_x.reshape(-1), at, line, H, ZEROS, 0, 0,
                      w, E, 1, panel_rows.reshape(-1), at * E, LANES, E)  # fmt: skip
+            if k + 1 < len(horizons):
+                fetch(grad_maps[horizons[k + 1]].reshape(-1), at // LANES, line // LANES)
         of_rows = np.empty((line, H), np.float32)
         for i in range(0, line, LANES):
             for j in range(0, H, LANES):

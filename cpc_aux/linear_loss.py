@@ -8,6 +8,7 @@ truth in the tests.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,19 +113,30 @@ class _LinearLoss(torch.autograd.Function):
         ctx.scale = float(start.shape[1] * (len(embedding) - 1))
         weights = pair_weights(work.valid, embedding.dtype)  # [K, A, B]
         scaled = ctx.scale * weights
-        context, sets = start.detach(), embedding.detach()
+        context, source = start.detach(), embedding.detach()
         if work.kind == SEQUENCE:
-            context, sets = context.transpose(0, 1), sets.transpose(0, 1)
-        context, sets = context.contiguous(), sets.contiguous()  # [G, R, H], [N, C, E]
+            context, source = context.transpose(0, 1).contiguous(), source.transpose(0, 1)
+        # Now [G, R, H] and [N, C, E]; of the latter N lie together only after a copy.
+        sets = torch.empty(source.shape) if work.kind == SEQUENCE else source
         N, C, E = sets.shape
         panels = np.empty((N, -(-C // LANES), E, LANES), np.float32)
-        lay_sets_side_by_side(sets.numpy(), panels)
+
+        def lay(part: slice) -> None:
+            if sets is not source:
+                sets[part] = source[part]
+            lay_sets_side_by_side(sets[part].numpy(), panels[part])
+
+        ends = [N * k // work.num_threads for k in range(work.num_threads + 1)]
+        list(work.threads.map(lay, [slice(*pair) for pair in pairwise(ends)]))
         of_pairs = torch.zeros(3, *weights.shape)
         grad_maps = torch.empty(maps.shape)
 
         def run(horizons: Sequence[int]) -> tuple[Tensor, Tensor]:
             """Fill in what belongs to these horizons; their gradients of context and sets."""
-            grad_context, grad_sets = torch.zeros(context.shape), torch.zeros(sets.shape)
+            grad_context = torch.zeros(context.shape)
+            grad_sets = torch.empty(sets.shape)  # filled by SEQUENCE, added to by the others
+            if work.kind != SEQUENCE:
+                grad_sets.zero_()
             score_horizons(
                 work.kind,
                 np.array(horizons, np.int64),
@@ -142,8 +154,11 @@ class _LinearLoss(torch.autograd.Function):
             )
             return grad_context, grad_sets
 
-        parts = list(work.threads.map(run, divide(work.num_anchors.tolist(), work.num_threads)))
-        grad_context, grad_sets = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
+        parts = divide(work.num_anchors.tolist(), work.num_threads)
+        (grad_context, grad_sets), *others = work.threads.map(run, parts)
+        for of_context, of_sets in others:
+            grad_context += of_context
+            grad_sets += of_sets
         if work.kind == SEQUENCE:
             grad_context, grad_sets = grad_context.transpose(0, 1), grad_sets.transpose(0, 1)
         ctx.gradients = (grad_context, grad_maps, grad_sets)
