@@ -28,7 +28,7 @@ class Stopwatch:
         self._trace = trace
         self._path: Path = ()
         self._since = 0.0
-        self._watched: list[tuple[object, str, Any]] = []
+        self._replaced: list[tuple[object, str, Any]] = []
 
     def watch(self, owner: object, method: str, name: str) -> None:
         """Time `owner.method`, a method of an object or a function of a module, as `name`."""
@@ -38,9 +38,13 @@ class Stopwatch:
             with self.span(name):
                 return original(*args, **kwargs)
 
+        self.replace(owner, method, timed)
+
+    def replace(self, owner: object, method: str, function: Callable[..., Any]) -> None:
+        """Call `function` instead of `owner.method`, until the stopwatch is closed."""
         # An object's own attribute hides its class's method; a module's function is put back.
-        self._watched.append((owner, method, vars(owner).get(method)))
-        setattr(owner, method, timed)
+        self._replaced.append((owner, method, vars(owner).get(method)))
+        setattr(owner, method, function)
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
@@ -76,9 +80,9 @@ class Stopwatch:
 
     def __exit__(self, *exception: object) -> None:
         """Put all methods back."""
-        for owner, method, own in reversed(self._watched):
+        for owner, method, own in reversed(self._replaced):
             if own is None:
                 delattr(owner, method)
             else:
                 setattr(owner, method, own)
-        self._watched.clear()
+        self._replaced.clear()

@@ -6,6 +6,6 @@ from kernels import kernel_cache
 
 # Numba settles a kernel's cache folder when the kernel is defined: import all of them here.
 with kernel_cache("labsim", Path(__file__).parent.rglob("*.py")):
-    from envs.labsim import levels, raycaster
+    from envs.labsim import crew, levels
 
-__all__ = ["levels", "raycaster"]
+__all__ = ["crew", "levels"]

@@ -1,29 +1,31 @@
-"""Threads that work on parts of a batch together, step after step.
+"""Threads that step and draw parts of a batch together, step after step.
 
 A step of a batch takes a few hundred microseconds, and waking a sleeping thread takes up to as long
 on a virtual machine. So threads that wait for work, or for each other, look at a counter in memory
-for a while before they sleep.
+for a while before they sleep. From one step to the next they stay in compiled code: there they
+need not wait for each other at Python's lock.
 """
 
 import threading
-from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+from numpy.typing import NDArray
 
+from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.world import kernel
 
 # Looks at a counter, of which a current processor does some four in a nanosecond: a thread sleeps
 # after about 0.2 ms without work. Longer would take time from whoever chooses the actions.
 PATIENCE = 800_000
-# A thread that saw its work begin looks on for about 20 us: by then the thread that began it is in
-# a compiled kernel and has let go of Python's lock. Of two that want it at once, one would sleep.
-# One that saw the others finish gives them a quarter of that.
-COURTESY = 80_000
 
-STARTED = 0  # the counter of parts of work that were begun; the others count what a thread finished
+STARTED = 0  # the counter of steps that were begun; the others count what a thread finished
+FRAMES, ADDRESS = 0, 1  # of an order: how many frames, and where the image of environment 0 goes
+END = -1  # instead of a number of frames: there will be no further order
 
 
 @intrinsic
@@ -37,29 +39,83 @@ def _load(typing_context: Any, counters: Any, index: Any) -> Any:
     return types.int64(counters, types.intp), codegen
 
 
+@intrinsic
+def _store(typing_context: Any, counters: Any, index: Any, value: Any) -> Any:
+    """Write counters[index]; whoever reads it can read all that was written before it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        builder.store_atomic(arguments[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(counters, types.intp, types.int64), codegen
+
+
+@intrinsic
+def _at_address(typing_context: Any, array: Any, address: Any) -> Any:
+    """An array like the given one, whose memory begins at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        make = context.make_array(signature.args[0])
+        like, new = make(context, builder, arguments[0]), make(context, builder)
+        data = builder.inttoptr(arguments[1], like.data.type)
+        populate_array(new, data, like.shape, like.strides, like.itemsize, meminfo=None)
+        return new._getvalue()
+
+    return array(array, types.int64), codegen
+
+
 @kernel
-def _reached(counters, index, goal, looks, courtesy):  # type: ignore[no-untyped-def]
-    """Whether a counter reaches a goal while it is looked at so many times."""
-    for _ in range(looks):
-        if _load(counters, index) >= goal:
-            for _ in range(courtesy):
-                _load(counters, index)
-            return True
-    return False
+def _begin(counters):  # type: ignore[no-untyped-def]
+    """Tell all threads that there is a new order."""
+    _store(counters, STARTED, counters[STARTED] + 1)
 
 
-def _rest(k: int) -> None:
-    """Do nothing: what a crew without work does."""
+@kernel
+def _wait_for_others(counters):  # type: ignore[no-untyped-def]
+    """Return when all threads have carried out the last order."""
+    for k in range(1, len(counters)):
+        while _load(counters, k) < counters[STARTED]:
+            pass
+
+
+@kernel
+def _carry_out_orders(batch, order, counters, k, like, start, stop):  # type: ignore[no-untyped-def]
+    """Do the part start..stop of each order, until there is none for a while, or the last.
+
+    like: an array such as orders give the address of.
+    """
+    looks = 0
+    while looks < PATIENCE:
+        if _load(counters, STARTED) == counters[k]:
+            looks += 1
+            continue
+        if order[FRAMES] == END:
+            return
+        looks = 0
+        step_and_draw(batch, order[FRAMES], _at_address(like, order[ADDRESS]), start, stop)
+        _store(counters, k, counters[k] + 1)
 
 
 class Crew:
-    """The calling thread and `size - 1` others, which each do their part of a piece of work."""
+    """The calling thread and others, which each step and draw a part of a batch.
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._counters = np.zeros(1 + size, np.int64)
+    Args:
+        batch: of B environments.
+        size: the number of threads, at most B.
+        image_shape: [H, W, 3].
+    """
+
+    def __init__(self, batch: Batch, size: int, image_shape: tuple[int, ...]) -> None:
+        num_envs = len(batch.players)
+        bounds = np.linspace(0, num_envs, size + 1).astype(int).tolist()
+        self._batch = batch
+        self._parts = list(pairwise(bounds))
+        self._like = np.empty((num_envs, *image_shape), np.uint8)
+        self._order = np.zeros(2, np.int64)
+        self._counters = np.zeros(size, np.int64)
         self._wake = threading.Condition()
-        self._work: Callable[[int], None] | None = None  # None ends the threads
         self._errors: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._serve, args=(k,), daemon=True) for k in range(1, size)
@@ -67,51 +123,54 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    def run(self, work: Callable[[int], None]) -> None:
-        """Call work(0) .. work(size - 1), each in a thread of its own; wait for all of them.
+    def run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
+        """Advance all environments by some frames, or none, and draw them into obs.
 
-        Raises what one of them raised.
+        obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, or if its images
+        do not lie one after the other in memory; and what one of the threads raised.
         """
-        if self.size == 1:
-            work(0)
-            return
-        self._begin(work)
-        goal = int(self._counters[STARTED])
+        like = self._like
+        if (obs.shape, obs.strides, obs.dtype) != (like.shape, like.strides, like.dtype):
+            raise ValueError(
+                f"obs is {obs.dtype} {obs.shape} with the strides {obs.strides}; "
+                f"needed is uint8 {like.shape} with {like.strides}"
+            )
+        self._errors.clear()
+        if self._threads:
+            self._begin(num_frames, obs.__array_interface__["data"][0])
         try:
-            work(0)
+            step_and_draw(self._batch, num_frames, obs, *self._parts[0])
         finally:
-            for k in range(1, self.size):
-                while not _reached(self._counters, 1 + k, goal, PATIENCE, COURTESY // 4):
-                    pass
-            self._work = _rest  # no reference to the caller stays here, or he would live for ever
+            if self._threads:
+                _wait_for_others(self._counters)
         if self._errors:
-            raise self._errors.pop()
+            raise self._errors[0]
 
     def close(self) -> None:
         """End the other threads."""
         if self._threads:
-            self._begin(None)
+            self._begin(END, 0)
             for thread in self._threads:
                 thread.join()
             self._threads = []
 
-    def _begin(self, work: Callable[[int], None] | None) -> None:
-        self._work = work
+    def _begin(self, num_frames: int, address: int) -> None:
         with self._wake:
-            self._counters[STARTED] += 1
+            self._order[:] = num_frames, address
+            _begin(self._counters)
             self._wake.notify_all()
 
     def _serve(self, k: int) -> None:
-        """Main function of thread k: do its part of each piece of work."""
-        for piece in range(1, 2**62):
-            if not _reached(self._counters, STARTED, piece, PATIENCE, COURTESY):
-                with self._wake:
-                    self._wake.wait_for(lambda: self._counters[STARTED] >= piece)  # noqa: B023
-            if self._work is None:
+        """Main function of thread k."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._counters[STARTED] > self._counters[k])
+            if self._order[FRAMES] == END:
                 return
             try:
-                self._work(k)
+                _carry_out_orders(
+                    self._batch, self._order, self._counters, k, self._like, *self._parts[k]
+                )
             except BaseException as error:
                 self._errors.append(error)
-            finally:
-                self._counters[1 + k] = piece
+                self._counters[k] += 1  # nobody shall wait for this part

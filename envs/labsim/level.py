@@ -1,8 +1,10 @@
 """What the vector environment needs of a level."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from envs.labsim.scene import Scene
@@ -19,6 +21,7 @@ class Level(Protocol):
     episode_steps: int  # agent steps until the level's clock ends an episode
     players: NDArray  # [B] of dtype PLAYER
     scene: Scene
+    rules: Any  # a named tuple of its arrays, of a type of its own; see `advance`
 
     def seed(self, i: int, seed: int) -> None:
         """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
@@ -59,6 +62,22 @@ class Level(Protocol):
 
         `set_state` writes to them in place.
         """
+
+
+def advance(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
+    """`Level.step` in compiled code, for the level to whose type of rules these belong."""
+
+
+def advances(kind: type, step: Any) -> None:
+    """Let `advance` call the kernel `step` for rules that are a named tuple of this type."""
+
+    @overload(advance)
+    def choose(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
+        if not isinstance(rules, types.BaseNamedTuple) or rules.instance_class is not kind:
+            return None  # another level's
+        return lambda rules, actions, out, start, stop, num_frames: step(
+            rules, actions, out, start, stop, num_frames
+        )
 
 
 def put_player(

@@ -5,7 +5,7 @@ step returns always is the one to act on next.
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.config import canonical_level
+from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.crew import Crew
 from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
-from envs.labsim.raycaster import render_slice
 from envs.labsim.top_down import draw_top_down
-from envs.labsim.world import StepOut, place_cameras, short_angle
+from envs.labsim.world import FRAMES_PER_STEP, short_angle
 
 HEIGHT, WIDTH = 72, 96
 RAW_ACTIONS = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)]  # what the levels know of actions
@@ -83,15 +83,12 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._stagger = stagger
-        self._camera = np.zeros((num_envs, 4))
-        self._engine_ms = np.zeros(num_envs, np.int64)
+        self._batch = Batch.of(self.level)
         self._obs = np.zeros((num_envs, HEIGHT, WIDTH, 3), np.uint8)
         self._final_obs = np.zeros_like(self._obs) if keep_final_obs else None
         self._final_pose = np.zeros((num_envs, 5))
         self._begun = False
-        bounds = np.linspace(0, num_envs, min(num_threads, num_envs) + 1).astype(int)
-        self._slices = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
-        self._crew = Crew(len(self._slices))
+        self._crew = Crew(self._batch, min(num_threads, num_envs), self._obs.shape[1:])
         weakref.finalize(self, self._crew.close)
 
     # The interface that every backend offers to the learner.
@@ -121,28 +118,27 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3] receives the observations after the step;
         where an episode ended, that is the first one of the next.
         """
-        out = StepOut.allocate(self.num_envs)
-        raw = RAW_ACTIONS[actions]
-
-        def work(bounds: tuple[int, int]) -> None:
-            start, stop = bounds
-            self.level.step(raw, out, start, stop)
-            ended = out.terminated[start:stop] | out.truncated[start:stop]
-            for i in (start + np.flatnonzero(ended)).tolist() if ended.any() else ():
-                self._final_pose[i] = self._pose(slice(i, i + 1))[0]
-                if self._final_obs is not None:
-                    self._render(self._final_obs, i, i + 1)
-                self.level.begin(i)
-            self._render(obs, start, stop)
-
-        self._for_slices(work)
+        batch, out = self._batch, self._batch.out
+        np.take(RAW_ACTIONS, actions, axis=0, out=batch.actions)
+        self._run(FRAMES_PER_STEP, obs)
+        ended = out.terminated | out.truncated
+        for i in np.flatnonzero(ended).tolist() if ended.any() else ():
+            self._final_pose[i] = self._pose(slice(i, i + 1))[0]
+            if self._final_obs is not None:
+                self._final_obs[i] = obs[i]
+            self.level.begin(i)
+            self._draw(obs, i)
         return StepResult(
-            out.reward, out.terminated, out.truncated, out.success_seconds, self._final_obs
+            out.reward.copy(),
+            out.terminated.copy(),
+            out.truncated.copy(),
+            out.success_seconds.copy(),
+            self._final_obs,
         )
 
     def render_into(self, obs: NDArray[np.uint8]) -> None:
         """Draw what every player sees now into obs, u8 [B, 72, 96, 3]."""
-        self._for_slices(lambda bounds: self._render(obs, *bounds))
+        self._run(0, obs)
 
     def get_state(self) -> dict[str, NDArray]:
         """Copy everything that a later `set_state` needs to go on exactly from here."""
@@ -231,13 +227,13 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         """End the worker threads."""
         self._crew.close()
 
-    def _for_slices(self, work: Callable[[tuple[int, int]], None]) -> None:
-        self._crew.run(lambda k: work(self._slices[k]))
+    def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
+        """Advance all environments by some frames, or none, and draw them."""
+        self._crew.run(num_frames, obs)
 
-    def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
-        level = self.level
-        place_cameras(level.players, self._camera, self._engine_ms, start, stop)
-        render_slice(level.scene, self._camera, self._engine_ms, obs, start, stop)
+    def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
+        """Draw environment i."""
+        step_and_draw(self._batch, 0, obs, i, i + 1)
 
     def _pose(self, which: slice = slice(None)) -> NDArray[np.float64]:
         """Poses [B, 5]: x, y, z of the origin, pitch, yaw in [-180, 180)."""

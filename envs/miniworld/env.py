@@ -42,11 +42,11 @@ class MiniworldBatch(LabsimVectorEnv):
 
         Where there is nothing but sky, MiniWorld says 100 m, which are 5000 units.
         """
-        return self._drawn_world().depths(self._camera[0])
+        return self._drawn_world().depths(self.camera())
 
     def camera(self) -> NDArray[np.float64]:
         """The eye's x, y, z and yaw in degrees, as of the latest picture: [4]."""
-        return self._camera[0].copy()
+        return self._batch.camera[0].copy()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Give the OpenGL context back."""
@@ -54,9 +54,16 @@ class MiniworldBatch(LabsimVectorEnv):
         if self._world is not None:
             self._world.close()
 
-    def _render(self, obs: NDArray[np.uint8], start: int, stop: int) -> None:
-        place_cameras(self.level.players, self._camera, self._engine_ms, start, stop)
-        obs[0] = self._drawn_world().draw(self._camera[0], int(self._engine_ms[0]))
+    def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
+        batch = self._batch
+        if num_frames > 0:
+            self.level.step(batch.actions, batch.out, 0, 1, num_frames)
+        self._draw(obs, 0)
+
+    def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
+        batch = self._batch
+        place_cameras(batch.players, batch.camera, batch.engine_ms, i, i + 1)
+        obs[i] = self._drawn_world().draw(batch.camera[i], int(batch.engine_ms[i]))
 
     def _drawn_world(self) -> "World":
         if self._world is None:

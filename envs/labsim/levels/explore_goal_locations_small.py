@@ -11,9 +11,9 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import clear_of_cells
+from envs.labsim.collision import Solids, clear_of_cells
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.level import advances, fields_by_name, put_player
 from envs.labsim.levels.explore_goal_locations_small_scene import (
     GOAL_FOOT,
     GOAL_HEIGHT,
@@ -107,6 +107,16 @@ def make_map(seed: int) -> Map:
     return Map(maze, decorate(maze, MersenneTwister(seed)), goal, maze.find("P"))
 
 
+class Rules(NamedTuple):
+    """What a step reads and writes."""
+
+    players: NDArray  # [B] of dtype PLAYER
+    mazes: NDArray  # [B] of dtype MAZE
+    spawns: NDArray[np.float64]  # [B, MAX_SPAWNS, 2]
+    solids: Solids
+    things: NDArray[np.float32]  # [B, 1, 6] the scene's
+
+
 class ExploreGoalLocationsSmall:
     """The rules of explore_goal_locations_small for a batch of environments."""
 
@@ -118,6 +128,7 @@ class ExploreGoalLocationsSmall:
         self.spawns = np.zeros((num_envs, MAX_SPAWNS, 2))  # the first num_spawns are used
         self.scene = build_scene(num_envs)
         self.solids = maze_solids(num_envs, SIDE, num_boxes=0)
+        self.rules = Rules(self.players, self.mazes, self.spawns, self.solids, self.scene.things)
         self._maps = MapMaker(make_map, num_envs)
 
     def seed(self, i: int, seed: int) -> None:
@@ -150,18 +161,7 @@ class ExploreGoalLocationsSmall:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(
-            self.players,
-            self.mazes,
-            self.spawns,
-            self.solids,
-            self.scene.things,
-            actions,
-            out,
-            start,
-            stop,
-            num_frames,
-        )
+        _step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
@@ -218,10 +218,9 @@ def _load_map(player, maze, spawns):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _step_slice(  # type: ignore[no-untyped-def]
-    players, mazes, spawns, solids, things, actions, out, start, stop, num_frames
-):
+def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
     """Advance some environments by `num_frames` frames."""
+    players, mazes, spawns, solids, things = rules
     planes = scratch()
     for i in range(start, stop):
         player, maze = players[i], mazes[i]
@@ -261,3 +260,6 @@ def _draw_goal(player, maze, things, i):  # type: ignore[no-untyped-def]
     """Show the goal of scene i, bobbing with the engine's clock."""
     things[i, 0, THING_X], things[i, 0, THING_Y] = maze.goal_x, maze.goal_y
     float_thing(things, i, 0, GOAL_FOOT, GOAL_HEIGHT, player.engine_ms, SPIN_MS)
+
+
+advances(Rules, _step_slice)

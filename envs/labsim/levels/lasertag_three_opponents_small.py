@@ -8,11 +8,13 @@ pressed, 1.7 s later at the earliest, or by himself after 21.7 s. Until then not
 his view stays as it was.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import clear_of_cells
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.collision import Solids, clear_of_cells
+from envs.labsim.level import advances, fields_by_name, put_player
 from envs.labsim.levels.lasertag_bots import think, turn_view
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -66,6 +68,21 @@ HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units a
 CLOCKS = (12, 49)
 
 
+class Rules(NamedTuple):
+    """What a step reads and writes."""
+
+    fighters: NDArray  # [B, NUM_FIGHTERS] of dtype FIGHTER
+    games: NDArray  # [B] of dtype GAME
+    items: NDArray  # [B, NUM_ITEMS] of dtype ITEM
+    orbs: NDArray  # [B, NUM_ORBS] of dtype ORB_RECORD
+    spawns: NDArray[np.float64]  # [B, MAX_SPAWNS, 2]
+    avoid_ms: NDArray[np.int64]  # [B, NUM_FIGHTERS, NUM_PLACES]
+    steps: NDArray[np.uint8]  # [B, cells, cells]
+    solids: Solids
+    things: NDArray[np.float32]  # [B, NUM_THINGS, 6] the scene's, as the next
+    textures: NDArray[np.int32]  # [B, NUM_THINGS]
+
+
 class LasertagThreeOpponentsSmall:
     """The rules of lasertag_three_opponents_small for a batch of environments."""
 
@@ -83,6 +100,18 @@ class LasertagThreeOpponentsSmall:
         self.steps = np.zeros((num_envs, SIDE * SIDE, SIDE * SIDE), np.uint8)
         self.scene = build_scene(num_envs)
         self.solids = maze_solids(num_envs, SIDE, NUM_FIGHTERS)
+        self.rules = Rules(
+            self.fighters,
+            self.games,
+            self.items,
+            self.orbs,
+            self.spawns,
+            self.avoid_ms,
+            self.steps,
+            self.solids,
+            self.scene.things,
+            self.scene.thing_texture,
+        )
         self._maps = MapMaker(make_map, num_envs)
 
     def seed(self, i: int, seed: int) -> None:
@@ -124,23 +153,7 @@ class LasertagThreeOpponentsSmall:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(
-            self.fighters,
-            self.games,
-            self.items,
-            self.orbs,
-            self.spawns,
-            self.avoid_ms,
-            self.steps,
-            self.solids,
-            self.scene.things,
-            self.scene.thing_texture,
-            actions,
-            out,
-            start,
-            stop,
-            num_frames,
-        )
+        _step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
@@ -198,11 +211,11 @@ class LasertagThreeOpponentsSmall:
 
 
 @kernel
-def _step_slice(  # type: ignore[no-untyped-def]
-    all_fighters, games, all_items, all_orbs, spawns, avoid_ms, steps, solids, things, textures,
-    actions, out, start, stop, num_frames,
-):  # fmt: skip
+def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
     """Advance some environments by `num_frames` frames."""
+    all_fighters, games, all_items, all_orbs = rules.fighters, rules.games, rules.items, rules.orbs
+    spawns, avoid_ms, steps, solids = rules.spawns, rules.avoid_ms, rules.steps, rules.solids
+    things, textures = rules.things, rules.textures
     planes = scratch()
     for i in range(start, stop):
         fighters, game, items, orbs = all_fighters[i], games[i], all_items[i], all_orbs[i]
@@ -308,3 +321,6 @@ def _shoot(fighters, game, orbs, cells):  # type: ignore[no-untyped-def]
         elif not fighter.must_release:
             reward += fire(fighters, k, game, orbs, cells)
     return reward
+
+
+advances(Rules, _step_slice)

@@ -5,11 +5,13 @@ Rules of DeepMind Lab's `rooms_watermaze` (commit b1db91a, `navigate_watermaze_f
 loaded again and the player starts from a random spawn point. An episode lasts 120 s.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.level import advances, fields_by_name, put_player
 from envs.labsim.levels.room_watermaze_platform import (
     PLATFORM,
     UNTOUCHED,
@@ -61,6 +63,15 @@ CLOCKS = (12, 49)
 RELOAD_CLOCKS = (12, 77)
 
 
+class Rules(NamedTuple):
+    """What a step reads and writes."""
+
+    players: NDArray  # [B] of dtype PLAYER
+    platforms: NDArray  # [B] of dtype PLATFORM
+    solids: Solids
+    drawn: NDArray[np.float32]  # [B, 3] the scene's platform
+
+
 class RoomWatermaze:
     """The rules of room_watermaze for a batch of environments."""
 
@@ -76,6 +87,7 @@ class RoomWatermaze:
             grid=np.tile((-1000.0, -1000.0, 2000.0), (num_envs, 1)),
             boxes=np.empty((num_envs, 0, 4)),
         )
+        self.rules = Rules(self.players, self.platforms, self.solids, self.scene.platform)
 
     def seed(self, i: int, seed: int) -> None:
         """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
@@ -95,17 +107,7 @@ class RoomWatermaze:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(
-            self.players,
-            self.platforms,
-            self.solids,
-            self.scene.platform,
-            actions,
-            out,
-            start,
-            stop,
-            num_frames,
-        )
+        _step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y).
@@ -187,10 +189,9 @@ def _load_map(player, platform):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _step_slice(  # type: ignore[no-untyped-def]
-    players, platforms, solids, drawn, actions, out, start, stop, num_frames
-):
+def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
     """Advance some environments by `num_frames` frames."""
+    players, platforms, solids, drawn = rules
     planes = scratch()
     for i in range(start, stop):
         player, platform = players[i], platforms[i]
@@ -224,3 +225,6 @@ def _step_slice(  # type: ignore[no-untyped-def]
         out.truncated[i] = player.frame == player.last_frame
         out.success_seconds[i] = success
         draw(platform, drawn, i)
+
+
+advances(Rules, _step_slice)

@@ -24,6 +24,7 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_rules import (
     EMPTY_HANDED,
     GAME,
     ITEM,
+    Rules,
     draw_items,
     place_fence,
     step_slice,
@@ -72,6 +73,17 @@ class RoomsKeysDoorsPuzzle:
             grid=np.tile((0.0, 0.0, CELL), (num_envs, 1)),
             boxes=np.zeros((num_envs, MAX_DOORS, 4)),
         )
+        self.rules = Rules(
+            self.players,
+            self.games,
+            self.keys,
+            self.doors,
+            self.solids,
+            self.scene.segments,
+            self.scene.things,
+            self.scene.thing_texture,
+            self.scene.square,
+        )
 
     def seed(self, i: int, seed: int) -> None:
         """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1.
@@ -94,8 +106,8 @@ class RoomsKeysDoorsPuzzle:
         load_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
-        _, things, textures, square = self._drawn()
-        draw_items(player, game, self.keys[i], things, textures, square, i)
+        rules = self.rules
+        draw_items(player, game, self.keys[i], rules.things, rules.textures, rules.square, i)
 
     def step(
         self,
@@ -106,19 +118,7 @@ class RoomsKeysDoorsPuzzle:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        step_slice(
-            self.players,
-            self.games,
-            self.keys,
-            self.doors,
-            self.solids,
-            self._drawn(),
-            actions,
-            out,
-            start,
-            stop,
-            num_frames,
-        )
+        step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
@@ -158,11 +158,6 @@ class RoomsKeysDoorsPuzzle:
             "scene.thing_texture": scene.thing_texture,
             "scene.square": scene.square,
         }
-
-    def _drawn(self) -> tuple[NDArray, ...]:
-        """The arrays of the scene that change while a puzzle is played."""
-        scene = self.scene
-        return scene.segments, scene.things, scene.thing_texture, scene.square
 
     def _load_puzzle(self, i: int, seed: int) -> None:
         """Build the rooms, doors and objects of a seed, and put the player at the start."""

@@ -5,10 +5,14 @@ DeepMind Lab, commit b1db91a: `keys_doors_puzzle_factory.lua`, `translate_text_l
 deep. Whoever touches one asks the door to open; then that trigger sleeps for a second.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from envs.labsim.collision import HALF_X, HALF_Y, MIDDLE_X, MIDDLE_Y
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.collision import HALF_X, HALF_Y, MIDDLE_X, MIDDLE_Y, Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
+from envs.labsim.level import advances
 from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
     CELL,
     COLOUR_RGB,
@@ -71,13 +75,28 @@ GAME = np.dtype(
 ITEM = np.dtype([("x", np.float64), ("y", np.float64), ("colour", np.int64)])
 
 
+class Rules(NamedTuple):
+    """What a step reads and writes."""
+
+    players: NDArray  # [B] of dtype PLAYER
+    games: NDArray  # [B] of dtype GAME
+    keys: NDArray  # [B, MAX_KEYS] of dtype ITEM
+    doors: NDArray  # [B, MAX_DOORS] of dtype DOOR
+    solids: Solids
+    segments: NDArray[np.float32]  # [B, S, 10] the scene's, as all that follow
+    things: NDArray[np.float32]  # [B, N, 6]
+    textures: NDArray[np.int32]  # [B, N]
+    square: NDArray[np.uint8]  # [B, 4]
+
+
 @kernel
-def step_slice(  # type: ignore[no-untyped-def]
-    players, games, keys, doors, solids, drawn, actions, out, start, stop, num_frames
-):
+def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
     """Advance some environments by `num_frames` frames."""
     planes = scratch()
-    segments, things, textures, square = drawn
+    players, games, keys, doors, solids = (
+        rules.players, rules.games, rules.keys, rules.doors, rules.solids
+    )  # fmt: skip
+    segments, things, textures, square = rules.segments, rules.things, rules.textures, rules.square
     for i in range(start, stop):
         player, game = players[i], games[i]
         reward, success, over = 0.0, np.nan, False
@@ -214,3 +233,6 @@ def place_fence(player, door, box, segments, k):  # type: ignore[no-untyped-def]
         segment[X1] += x
         segment[Y0] += y
         segment[Y1] += y
+
+
+advances(Rules, step_slice)

@@ -5,12 +5,14 @@ Taken items stay away until the last of the 15 apples is taken: then the map is 
 all items back and the player at the only spawn point. Nothing but his heading is random.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.level import advances, fields_by_name, put_player
 from envs.labsim.levels.seekavoid_arena_01_scene import (
     APPLES,
     ITEM_MODELS,
@@ -58,6 +60,17 @@ ARENA = np.dtype(
 )
 
 
+class Rules(NamedTuple):
+    """What a step reads and writes."""
+
+    players: NDArray  # [B] of dtype PLAYER
+    arenas: NDArray  # [B] of dtype ARENA
+    present: NDArray[np.bool_]  # [B, items]
+    solids: Solids
+    things: NDArray[np.float32]  # [B, items, 6] the scene's, as the next
+    textures: NDArray[np.int32]  # [B, items]
+
+
 class SeekavoidArena01:
     """The rules of seekavoid_arena_01 for a batch of environments."""
 
@@ -73,6 +86,14 @@ class SeekavoidArena01:
             cells=np.zeros((num_envs, 1, 1), np.bool_),
             grid=np.tile((-1000.0, -1000.0, 2000.0), (num_envs, 1)),
             boxes=np.empty((num_envs, 0, 4)),
+        )
+        self.rules = Rules(
+            self.players,
+            self.arenas,
+            self.present,
+            self.solids,
+            self.scene.things,
+            self.scene.thing_texture,
         )
 
     def seed(self, i: int, seed: int) -> None:
@@ -96,19 +117,7 @@ class SeekavoidArena01:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(
-            self.players,
-            self.arenas,
-            self.present,
-            self.solids,
-            self.scene.things,
-            self.scene.thing_texture,
-            actions,
-            out,
-            start,
-            stop,
-            num_frames,
-        )
+        _step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
@@ -158,10 +167,9 @@ def _load_map(player, arena, present):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _step_slice(  # type: ignore[no-untyped-def]
-    players, arenas, present, solids, things, textures, actions, out, start, stop, num_frames
-):
+def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
     """Advance some environments by `num_frames` frames."""
+    players, arenas, present, solids, things, textures = rules
     planes = scratch()
     for i in range(start, stop):
         player, arena = players[i], arenas[i]
@@ -213,3 +221,6 @@ def _draw_items(player, present, things, textures, i):  # type: ignore[no-untype
         kind = APPLE if k < NUM_APPLES else LEMON
         textures[i, k] = ITEM_TEXTURE + kind if present[k] else NONE
         float_thing(things, i, k, FOOT[kind], HEIGHT[kind], player.engine_ms, SPIN_MS)
+
+
+advances(Rules, _step_slice)

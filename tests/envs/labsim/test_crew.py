@@ -1,4 +1,4 @@
-"""Threads that work on parts together: nothing lost, nothing left behind."""
+"""Threads that step and draw parts of a batch together: nothing lost, nothing left behind."""
 
 import gc
 import threading
@@ -8,51 +8,95 @@ import weakref
 import numpy as np
 import pytest
 
+from envs.labsim import crew as crew_module
+from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.crew import Crew
+from envs.labsim.levels import LEVELS
 from envs.labsim.vector_env import LabsimVectorEnv
+
+LEVEL, NUM_ENVS, IMAGE = "seekavoid_arena_01", 7, (24, 32, 3)
+TURN = (20, 0, 1, 0)  # raw actions: look, strafe, move, fire
+
+
+def new_batch() -> Batch:
+    """Environments with the seeds 0, 1, 2 and so on, in which all players turn as they walk."""
+    level = LEVELS[LEVEL](NUM_ENVS)
+    for i in range(NUM_ENVS):
+        level.seed(i, i)
+        level.begin(i)
+    batch = Batch.of(level)
+    batch.actions[:] = TURN
+    return batch
+
+
+def new_images() -> np.ndarray:
+    return np.zeros((NUM_ENVS, *IMAGE), np.uint8)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("pause", [0.0, 0.01])  # within the threads' patience, and when they sleep
-def test_every_part_is_done_once_by_a_thread_of_its_own(size, pause):
-    crew = Crew(size)
-    threads = np.zeros((7, size), np.int64)
-    for row in threads:
-
-        def work(k, row=row):
-            assert row[k] == 0
-            row[k] = threading.get_ident()
-
-        crew.run(work)
-        assert row.all()  # `run` has waited for all of them
+def test_every_environment_is_stepped_and_drawn_once_per_order(size, pause):
+    batch, expected = new_batch(), new_batch()
+    images, expected_images = new_images(), new_images()
+    crew = Crew(batch, size, IMAGE)
+    for step in range(1, 8):
+        crew.run(4, images)
+        step_and_draw(expected, 4, expected_images, 0, NUM_ENVS)
+        assert (batch.players["frame"] == 4 * step).all()  # `run` has waited for all of them
+        assert (batch.players == expected.players).all()
+        assert (images == expected_images).all()
         time.sleep(pause)
     crew.close()
-    assert (threads == threads[0]).all()
-    assert len(set(threads[0].tolist())) == size
-    assert threads[0, 0] == threading.get_ident()
 
 
-@pytest.mark.parametrize("part", [0, 2])
-def test_an_error_in_any_part_reaches_the_caller_who_can_go_on(part):
-    crew = Crew(3)
-    done = [0, 0, 0]
-
-    def work(k):
-        done[k] += 1
-        if k == part and done[k] == 1:
-            raise ZeroDivisionError(f"part {k}")
-
-    with pytest.raises(ZeroDivisionError, match=f"part {part}"):
-        crew.run(work)
-    crew.run(work)
+@pytest.mark.parametrize("size", [1, 3])
+def test_an_order_without_frames_only_draws(size):
+    batch, images = new_batch(), new_images()
+    crew = Crew(batch, size, IMAGE)
+    crew.run(4, images)
+    before, seen = batch.players.copy(), images.copy()
+    batch.out.reward[:] = 3.0  # what is there now stays
+    other = new_images()  # somewhere else in memory
+    crew.run(0, other)
     crew.close()
-    assert done == [2, 2, 2]
+    assert (batch.players == before).all()
+    assert (batch.out.reward == 3.0).all()
+    assert (other == seen).all()
+
+
+@pytest.mark.parametrize("name", ["step_and_draw", "_carry_out_orders"])  # this thread; the others
+def test_an_error_in_any_thread_reaches_the_caller_who_can_go_on(name, monkeypatch):
+    batch, images = new_batch(), new_images()
+    crew = Crew(batch, 3, IMAGE)
+
+    def fail(*args):
+        raise ZeroDivisionError(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crew_module, name, fail)
+        with pytest.raises(ZeroDivisionError, match=name):
+            crew.run(4, images)
+    frames = batch.players["frame"].copy()
+    crew.run(4, images)
+    crew.close()
+    assert (batch.players["frame"] == frames + 4).all()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_images_that_do_not_lie_one_after_the_other_are_refused(size):
+    images = np.zeros((2 * NUM_ENVS, *IMAGE), np.uint8)[::2]
+    crew = Crew(new_batch(), size, IMAGE)
+    with pytest.raises(ValueError, match=r"strides \(4608, 96, 3, 1\); .* with \(2304, 96, 3, 1\)"):
+        crew.run(4, images)
+    with pytest.raises(ValueError, match="obs is float32"):
+        crew.run(4, new_images().astype(np.float32))
+    crew.close()
 
 
 def test_close_ends_the_threads():
     before = threading.active_count()
-    crew = Crew(3)
-    crew.run(lambda k: None)
+    crew = Crew(new_batch(), 3, IMAGE)
+    crew.run(4, new_images())
     assert threading.active_count() == before + 2
     crew.close()
     crew.close()  # a second time does no harm

@@ -1,0 +1,49 @@
+"""A batch of worlds as compiled code sees it, and what one agent step does to a part of it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.labsim.level import Level, advance
+from envs.labsim.raycaster import render_slice
+from envs.labsim.scene import Scene
+from envs.labsim.world import StepOut, kernel, place_cameras
+
+
+class Batch(NamedTuple):
+    """The arrays of B environments; what stays of one step is overwritten by the next."""
+
+    rules: Any  # the level's: a named tuple of arrays that `level.advance` knows
+    players: NDArray  # [B] of dtype PLAYER
+    scene: Scene
+    actions: NDArray[np.int64]  # [B, 4] see `Level.step`
+    out: StepOut
+    camera: NDArray[np.float64]  # [B, 4] the eyes' x, y, z and yaw in degrees, as last drawn
+    engine_ms: NDArray[np.int64]  # [B] the clocks, as last drawn
+
+    @classmethod
+    def of(cls, level: Level) -> "Batch":
+        """All environments of a level."""
+        num_envs = len(level.players)
+        return cls(
+            rules=level.rules,
+            players=level.players,
+            scene=level.scene,
+            actions=np.zeros((num_envs, 4), np.int64),
+            out=StepOut.allocate(num_envs),
+            camera=np.zeros((num_envs, 4)),
+            engine_ms=np.zeros(num_envs, np.int64),
+        )
+
+
+@kernel
+def step_and_draw(batch, num_frames, obs, start, stop):  # type: ignore[no-untyped-def]
+    """Advance environments start .. stop - 1 by some frames, or none, and draw what they see then.
+
+    obs: u8 [B, H, W, 3].
+    """
+    if num_frames > 0:
+        advance(batch.rules, batch.actions, batch.out, start, stop, num_frames)
+    place_cameras(batch.players, batch.camera, batch.engine_ms, start, stop)
+    render_slice(batch.scene, batch.camera, batch.engine_ms, obs, start, stop)
