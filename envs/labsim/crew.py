@@ -126,14 +126,14 @@ class Crew:
     def run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
         """Advance all environments by some frames, or none, and draw them into obs.
 
-        obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, or if its images
-        do not lie one after the other in memory; and what one of the threads raised.
+        obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, or is not
+        contiguous in memory; and what one of the threads raised.
         """
-        like = self._like
-        if (obs.shape, obs.strides, obs.dtype) != (like.shape, like.strides, like.dtype):
+        shape, contiguous = self._like.shape, obs.flags.c_contiguous
+        if obs.shape != shape or obs.dtype != np.uint8 or not contiguous:
+            gaps = "" if contiguous else ", not contiguous"
             raise ValueError(
-                f"obs is {obs.dtype} {obs.shape} with the strides {obs.strides}; "
-                f"needed is uint8 {like.shape} with {like.strides}"
+                f"obs is {obs.dtype} {obs.shape}{gaps}; needed is uint8 {shape}, contiguous"
             )
         self._errors.clear()
         if self._threads:
