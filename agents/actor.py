@@ -61,6 +61,7 @@ class Actor:
         followed = ("obs", "is_first", "last_action", "last_reward")
         chosen = ("action", "reward", "discount", "valid")
         self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
+        self._embeddings = host.embedding.unbind()  # by row
         self._step = step
         self._uploads = SideStream(device.obs.device)
         self.core_state = agent.initial_state(envs.num_envs)
@@ -91,7 +92,6 @@ class Actor:
         self._uploads.begin()  # learning may not be done with the last rollout
         self._upload(0, "obs", "last_action", "last_reward")
 
-    @torch.no_grad()
     def act(self, t: int, race: Tensor) -> None:
         """Choose the actions of row t and hand them to environments that can begin with them.
 
@@ -123,7 +123,6 @@ class Actor:
         if self._split_envs is not None:
             self._split_envs.send(rows["action"][t])
 
-    @torch.no_grad()
     def observe(self, t: int) -> list[Episode]:
         """Fill in what the actions of row t led to; return the episodes that ended with them."""
         rows = self._arrays
@@ -136,7 +135,6 @@ class Actor:
         self._upload(t + 1, "last_action", "last_reward")
         return [episode for _, episode in self.tracker.add(result)]
 
-    @torch.no_grad()
     def finish(self) -> None:
         """Close the rollout: the network needs its last row too, and a GPU all the rest."""
         host, device = self.host, self.device
@@ -160,7 +158,7 @@ class Actor:
     def _encode(self, t: int) -> None:
         """Embed row t."""
         if self.encoder is not None:
-            self.encoder.step(t, self._arrays["obs"][t], self.host.embedding[t])
+            self.encoder.step(t, self._arrays["obs"][t], self._embeddings[t])
         else:
             row = slice(t, t + 1)
             self.device.embedding[row] = self.agent.encode(self.device.obs[row])
@@ -171,7 +169,7 @@ class Actor:
         rows = self._arrays
         return self.lstm.step(
             t,
-            self.host.embedding[t],
+            self._embeddings[t],
             rows["is_first"][t],
             rows["last_action"][t],
             rows["last_reward"][t],
@@ -181,17 +179,24 @@ class Actor:
         """Fill in what followed action[t]."""
         rows = self._arrays
         ended = over(result)
-        clipped = result.reward.clip(-1, 1)
-        rows["reward"][t] = clipped if self.clip_rewards else result.reward
-        rows["discount"][t] = np.where(ended, 0.0, self.discount)
+        _follow(
+            result.reward,
+            ended,
+            self.clip_rewards,
+            self.discount,
+            rows["action"][t],
+            rows["reward"][t],
+            rows["discount"][t],
+            rows["is_first"][t + 1],
+            rows["last_action"][t + 1],
+            rows["last_reward"][t + 1],
+        )
         rows["valid"][t] = True if result.lost is None else ~result.lost
-        rows["is_first"][t + 1] = ended
         if self.bootstrap_on_timeout and result.truncated.any():
             # A time limit cut the episode: what would have followed is worth the value of the
             # last observation. The new episode's row t+1 must not stand in for it.
-            self.host.reward[t] += self._timeout_value(t, result, torch.from_numpy(clipped))
-        rows["last_action"][t + 1] = np.where(ended, -1, rows["action"][t])
-        rows["last_reward"][t + 1] = np.where(ended, 0.0, clipped)
+            clipped = torch.from_numpy(result.reward.clip(-1, 1))
+            self.host.reward[t] += self._timeout_value(t, result, clipped)
 
     @torch.no_grad()
     def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
@@ -234,6 +239,7 @@ class Actor:
         vars(self.tracker).update(state["tracker"])
 
 
+@torch.no_grad()
 def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
     """Let `actors` act for T steps and fill their rollouts; return the episodes that ended.
 
@@ -242,19 +248,45 @@ def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
     race: [T, B, A] exponential random numbers for all actors' environments, one after the other.
     """
     ends = itertools.accumulate((actor.envs.num_envs for actor in actors), initial=0)
-    columns = [slice(*pair) for pair in itertools.pairwise(ends)]
+    races = [race[:, start:stop].unbind() for start, stop in itertools.pairwise(ends)]  # by row
     episodes = []
     for actor in actors:
         actor.begin()
     for t in range(len(race)):
-        for actor, own in zip(actors, columns, strict=True):
+        for actor, own in zip(actors, races, strict=True):
             if t > 0:
                 episodes += actor.observe(t - 1)
-            actor.act(t, race[t, own])
+            actor.act(t, own[t])
     for actor in actors:
         episodes += actor.observe(len(race) - 1)
         actor.finish()
     return episodes
+
+
+@kernel
+def _follow(
+    paid: Any,
+    ended: Any,
+    clip: Any,
+    discount: Any,
+    action: Any,
+    reward: Any,
+    discounts: Any,
+    is_first: Any,
+    last_action: Any,
+    last_reward: Any,
+) -> None:
+    """Write what followed the actions of a row, given what the environments paid, all [B].
+
+    reward and discounts belong to that row of the rollout, the last three to the next.
+    """
+    for b in range(len(paid)):
+        clipped = min(max(paid[b], np.float32(-1)), np.float32(1))
+        reward[b] = clipped if clip else paid[b]
+        discounts[b] = 0 if ended[b] else discount
+        is_first[b] = ended[b]
+        last_action[b] = -1 if ended[b] else action[b]
+        last_reward[b] = 0 if ended[b] else clipped
 
 
 # Sums may be reordered, for vectors.

@@ -40,9 +40,18 @@ class KeptShallowEncoder:
         self._kept_dtype = torch.bfloat16 if rounds else torch.float32
         self._convolutions: ModuleType = convolutions_bf16 if rounds else convolutions
         (h1, w1, c1), (h2, w2, c2) = encoder.output_shapes
-        # What the two convolutions returned, rectified.
-        self._out1 = torch.zeros(T + 1, B, h1, w1 * c1, dtype=self._kept_dtype)
-        self._out2 = torch.zeros(T + 1, B, h2, w2 * c2, dtype=self._kept_dtype)
+        self._keep(
+            torch.zeros(T + 1, B, h1, w1 * c1, dtype=self._kept_dtype),
+            torch.zeros(T + 1, B, h2, w2 * c2, dtype=self._kept_dtype),
+        )
+
+    def _keep(self, out1: Tensor, out2: Tensor) -> None:
+        self._out1, self._out2 = out1, out2  # what the two convolutions returned, rectified
+        # Views of each row, made once: between two steps they take longer than one might think.
+        self._rows = [
+            (as_array(row1), as_array(row2), row2.flatten(1))
+            for row1, row2 in zip(out1, out2, strict=True)
+        ]
 
     @staticmethod
     def fits(encoder: torch.nn.Module) -> bool:
@@ -58,7 +67,7 @@ class KeptShallowEncoder:
         """View of environments start..stop-1."""
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        part._out1, part._out2 = self._out1[:, start:stop], self._out2[:, start:stop]
+        part._keep(self._out1[:, start:stop], self._out2[:, start:stop])
         return part
 
     def begin(self) -> None:
@@ -76,12 +85,10 @@ class KeptShallowEncoder:
 
     def step(self, t: int, images: NDArray[np.uint8], embedding: Tensor) -> None:
         """Embed row t, images [B, H, W, 3], and write the embedding [B, E]."""
-        out1, out2 = self._out1[t], self._out2[t]
+        out1, out2, features = self._rows[t]
         (kernel1, kernel2), (bias1, bias2) = self._kernels, self._biases
-        self._convolutions.forward(
-            _lines(images), kernel1, bias1, kernel2, bias2, as_array(out1), as_array(out2)
-        )
-        self._fc(out2.flatten(1), embedding)
+        self._convolutions.forward(_lines(images), kernel1, bias1, kernel2, bias2, out1, out2)
+        self._fc(features, embedding)
         embedding.clamp_min_(0)
 
     def gradients(self, images: Tensor, embedding: Tensor, grad: Tensor) -> list[Tensor]:

@@ -21,12 +21,10 @@ class _Row(NamedTuple):
     """Views of one row of a KeptLSTM: making them anew would take half as long as the step."""
 
     inputs: Tensor  # [B, I+H] x_t and h_{t-1}
-    after_embedding: NDArray[np.float32]  # [B, A+1+H] the last part of the inputs
-    hidden_before: Tensor  # [B, H] the last part of the inputs
-    cell_before: Tensor  # [B, H] c_{t-1}
     gates: Tensor  # [B, 4H]
     context: Tensor  # [B, H] h_t
-    arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t
+    before: tuple[NDArray[np.float32], ...]  # x_t and h_{t-1}, c_{t-1}
+    arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t, h_t once more
 
 
 class KeptLSTM:
@@ -57,7 +55,7 @@ class KeptLSTM:
         self._embedding_size = lstm.input_size - num_actions - 1
         self._dtype = dtype
         self._keep(
-            torch.zeros(T + 1, B, lstm.input_size + H),
+            torch.zeros(T + 2, B, lstm.input_size + H),
             torch.zeros(T + 1, B, 4 * H),
             torch.zeros(T + 2, B, H),
             torch.zeros(T + 1, B, H),
@@ -67,23 +65,22 @@ class KeptLSTM:
     def _keep(
         self, inputs: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor, context: Tensor
     ) -> None:
-        self.inputs = inputs  # [T+1, B, I+H] x_t and h_{t-1}
+        self.inputs = inputs  # [T+2, B, I+H] x_t and h_{t-1}; of the last row only the latter
         self.gates = gates  # [T+1, B, 4H] i, f, g, o
         self.cell = cell  # [T+2, B, H] c_{t-1}
         self.squashed = squashed  # [T+1, B, H] tanh(c_t)
         self.context = context  # [T+1, B, H] h_t
-        self._rows = [self._row(t) for t in range(len(inputs))]
+        self._rows = [self._row(t) for t in range(len(context))]
 
     def _row(self, t: int) -> _Row:
         inputs, gates, context = self.inputs[t], self.gates[t], self.context[t]
-        kept = gates, self.cell[t], self.cell[t + 1], self.squashed[t], context
+        following, _ = self.memory(t + 1)
+        kept = gates, self.cell[t], self.cell[t + 1], self.squashed[t], context, following
         return _Row(
             inputs=inputs,
-            after_embedding=inputs[:, self._embedding_size :].numpy(),
-            hidden_before=inputs[:, self._lstm.input_size :],
-            cell_before=self.cell[t],
             gates=gates,
             context=context,
+            before=(inputs.numpy(), self.cell[t].numpy()),
             arrays=tuple(x.numpy() for x in kept),
         )
 
@@ -96,7 +93,7 @@ class KeptLSTM:
         return part
 
     def memory(self, t: int) -> CoreState:
-        """Views of the memory before row t, which is 0..T."""
+        """Views of the memory before row t, which is 0..T+1."""
         return CoreState(self.inputs[t, :, self._lstm.input_size :], self.cell[t])
 
     def begin(self, memory: CoreState) -> None:
@@ -120,12 +117,9 @@ class KeptLSTM:
         embedding [B, E]; is_first, last_action, last_reward [B]: as for `Agent.unroll_core`.
         """
         row = self._rows[t]
-        row.inputs[:, : self._embedding_size] = embedding
-        _write_inputs(row.after_embedding, is_first, last_action, last_reward, row.arrays[1])
+        _write_inputs(*row.before, embedding.numpy(), is_first, last_action, last_reward)
         self._layer(row.inputs, row.gates)
         _run_gates(*row.arrays)
-        if t + 1 < len(self._rows):
-            self._rows[t + 1].hidden_before.copy_(row.context)
         return row.context
 
     def gradients(self, grad_context: Tensor, is_first: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -157,7 +151,7 @@ class KeptLSTM:
         flat = grad_gates.flatten(0, 1)
         grad_bias = flat.sum(0)
         flat = flat.to(self._dtype)
-        grad_weight = (flat.T @ self.inputs.flatten(0, 1).to(self._dtype)).float()
+        grad_weight = (flat.T @ self.inputs[:-1].flatten(0, 1).to(self._dtype)).float()
         weight_of_embedding = weight_ih[:, : self._embedding_size].to(self._dtype)
         grad_embedding = (flat @ weight_of_embedding).float()
         of_ih, of_hh = grad_weight.tensor_split([self._lstm.input_size], dim=1)
@@ -167,21 +161,23 @@ class KeptLSTM:
 
 @kernel
 def _write_inputs(
-    rest: Any, is_first: Any, last_action: Any, last_reward: Any, before: Any
+    inputs: Any, cell: Any, embedding: Any, is_first: Any, last_action: Any, last_reward: Any
 ) -> None:
-    """Write action and reward into a row's inputs after the embedding; empty the memory at starts.
+    """Write a row's inputs before h_{t-1}; empty the memory at starts.
 
-    rest: [B, A+1+H], one-hot action, reward, h_{t-1}; before: [B, H], c_{t-1}.
+    inputs: [B, E+A+1+H], embedding, one-hot action, reward, h_{t-1}; cell: [B, H], c_{t-1}.
     """
-    reward_column = rest.shape[1] - before.shape[1] - 1
-    for b in range(len(rest)):
-        rest[b, :reward_column] = 0
+    E = embedding.shape[1]
+    reward_column = inputs.shape[1] - cell.shape[1] - 1
+    for b in range(len(inputs)):
+        inputs[b, :E] = embedding[b]
+        inputs[b, E:reward_column] = 0
         if last_action[b] >= 0:
-            rest[b, last_action[b]] = 1
-        rest[b, reward_column] = last_reward[b]
+            inputs[b, E + last_action[b]] = 1
+        inputs[b, reward_column] = last_reward[b]
         if is_first[b]:  # not by a product: a dead episode's inf or nan must not survive as nan
-            rest[b, reward_column + 1 :] = 0
-            before[b] = 0
+            inputs[b, reward_column + 1 :] = 0
+            cell[b] = 0
 
 
 @vectorised
@@ -203,13 +199,16 @@ def _apply_tanh(x: Any) -> None:
 
 
 @vectorised
-def _run_gates(gates: Any, before: Any, cell: Any, squashed: Any, context: Any) -> None:
+def _run_gates(
+    gates: Any, before: Any, cell: Any, squashed: Any, context: Any, following: Any
+) -> None:
     """One row of the forward pass after its products.
 
     Args:
         gates: [B, 4H] before sigmoid and tanh; becomes i, f, g, o.
         before: [B, H] c_{t-1}.
         cell, squashed, context: receive [B, H] c_t, tanh(c_t), h_t.
+        following: receives h_t as well, for the next row.
     """
     H = before.shape[1]
     for b in range(len(before)):
@@ -223,6 +222,7 @@ def _run_gates(gates: Any, before: Any, cell: Any, squashed: Any, context: Any) 
         _apply_tanh(squashed[b])
         for k in range(H):
             context[b, k] = o[k] * squashed[b, k]
+        following[b] = context[b]
 
 
 @vectorised

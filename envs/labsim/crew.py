@@ -129,11 +129,12 @@ class Crew:
         obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, or is not
         contiguous in memory; and what one of the threads raised.
         """
-        shape, contiguous = self._like.shape, obs.flags.c_contiguous
-        if obs.shape != shape or obs.dtype != np.uint8 or not contiguous:
+        like, contiguous = self._like, obs.flags.c_contiguous
+        if obs.shape != like.shape or obs.dtype != like.dtype or not contiguous:
             gaps = "" if contiguous else ", not contiguous"
             raise ValueError(
-                f"obs is {obs.dtype} {obs.shape}{gaps}; needed is uint8 {shape}, contiguous"
+                f"obs is {obs.dtype} {obs.shape}{gaps}; needed is {like.dtype} {like.shape}, "
+                "contiguous"
             )
         self._errors.clear()
         if self._threads:
