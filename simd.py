@@ -193,9 +193,10 @@ def _fetch(typing_context, x, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def fetch(x, part, parts):  # type: ignore[no-untyped-def]
-    """Start to bring one of `parts` parts of x, flat, into a core's own cache; do not wait for it.
+    """Start to bring one of `parts` parts of x into a core's own cache; do not wait for it.
 
-    A product that reads columns of a matrix is no order of memory that a processor foresees.
+    x: flat, float32. A product that walks through a matrix in columns reads memory in an order
+    that processors do not foresee.
     """
     lines = len(x) // LANES
     for line in range(lines * part // parts, lines * (part + 1) // parts):

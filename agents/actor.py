@@ -32,7 +32,8 @@ class Actor:
 
     `host` and `device` are the rollout where the environments write and where the network reads; on
     a CPU they are the same. Where `encoder` and `lstm` are given, they run the agent's encoder and
-    core, and keep what learning needs of them. Where `step` is given, it runs both.
+    core, and keep what learning needs of them. Where `step` is given, it runs both. `begin`, `act`,
+    `observe` and `finish` are called without gradients, as by `collect`.
     """
 
     def __init__(
@@ -198,7 +199,6 @@ class Actor:
             clipped = torch.from_numpy(result.reward.clip(-1, 1))
             self.host.reward[t] += self._timeout_value(t, result, clipped)
 
-    @torch.no_grad()
     def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
         """Discounted value [B] of the final observation where a time limit ended it, else 0."""
         assert result.final_obs is not None
@@ -268,22 +268,29 @@ def _follow(
     paid: Any,
     ended: Any,
     clip: Any,
-    discount: Any,
+    gamma: Any,
     action: Any,
     reward: Any,
-    discounts: Any,
+    discount: Any,
     is_first: Any,
     last_action: Any,
     last_reward: Any,
 ) -> None:
-    """Write what followed the actions of a row, given what the environments paid, all [B].
+    """Write what followed the actions of a row.
 
-    reward and discounts belong to that row of the rollout, the last three to the next.
+    Args:
+        paid: [B] float32, the environments' rewards.
+        ended: [B] bool, where the next observation opens an episode.
+        clip: whether the loss sees rewards clipped.
+        gamma: the discount within an episode.
+        action: [B] int64, this row of the rollout's.
+        reward, discount: receive this row's, [B] float32.
+        is_first, last_action, last_reward: receive the next row's, [B] bool, int64, float32.
     """
     for b in range(len(paid)):
         clipped = min(max(paid[b], np.float32(-1)), np.float32(1))
         reward[b] = clipped if clip else paid[b]
-        discounts[b] = 0 if ended[b] else discount
+        discount[b] = 0 if ended[b] else gamma
         is_first[b] = ended[b]
         last_action[b] = -1 if ended[b] else action[b]
         last_reward[b] = 0 if ended[b] else clipped

@@ -47,7 +47,8 @@ class KeptShallowEncoder:
 
     def _keep(self, out1: Tensor, out2: Tensor) -> None:
         self._out1, self._out2 = out1, out2  # what the two convolutions returned, rectified
-        # Views of each row, made once: between two steps they take longer than one might think.
+        # Views of each row [B, h, w*c], and of the second output's [B, h*w*c]. Made once: between
+        # two kernels Python's caches are cold, and each operation on a row takes microseconds.
         self._rows = [
             (as_array(row1), as_array(row2), row2.flatten(1))
             for row1, row2 in zip(out1, out2, strict=True)

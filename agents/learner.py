@@ -243,8 +243,8 @@ class Learner:
     ) -> list[Tensor]:
         """Gradients of the agent's parameters, given those of its outputs.
 
-        Those of embedding and context are the auxiliary loss's, before they are weighted. The next
-        call overwrites the result.
+        Those of embedding and context are the auxiliary loss's, before they are weighted. Each is
+        of its output's shape, or a 0 for all of it. The next call overwrites the result.
         """
         batch = self._batch
         batch.grad_logits.copy_(grad_logits)

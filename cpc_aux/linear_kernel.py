@@ -51,9 +51,9 @@ def score_horizons(  # type: ignore[no-untyped-def]
         for first in range(0, len(horizons), horizons_at_once):
             _score_groups(
                 kind, horizons[first : first + horizons_at_once], num_anchors,
-                first == 0, start, min(start + groups_at_once, groups),
+                start, min(start + groups_at_once, groups),
                 context, maps, sets, panels, target_rows, weights, of_pairs,
-                grad_maps, grad_context, grad_sets,
+                grad_maps, grad_context, first == 0, grad_sets,
             )  # fmt: skip
 
 
@@ -67,10 +67,14 @@ def _part(kind, x, start, stop, num_anchors):  # type: ignore[no-untyped-def]
 
 @kernel
 def _score_groups(  # type: ignore[no-untyped-def]
-    kind, horizons, num_anchors, first, start, stop, context, maps, sets, panels, target_rows,
-    weights, of_pairs, grad_maps, grad_context, grad_sets,
+    kind, horizons, num_anchors, start, stop, context, maps, sets, panels, target_rows, weights,
+    of_pairs, grad_maps, grad_context, replaces, grad_sets,
 ):  # fmt: skip
-    """As `score_horizons`, for the groups start..stop, whose first horizons these may be."""
+    """As `score_horizons`, for the groups start..stop.
+
+    replaces: whether SEQUENCE's gradient replaces what is in grad_sets, as it does for the first
+    horizons; for others it is added.
+    """
     H, E = maps.shape[1:]
     starts = np.zeros(len(horizons) + 1, np.int64)  # of each horizon's rows in p
     for k, h in enumerate(horizons):
@@ -95,7 +99,7 @@ def _score_groups(  # type: ignore[no-untyped-def]
             ends = starts[:-1] + (env - start + 1) * num_anchors[horizons]
             score_environment(
                 env, horizons, num_anchors, p, ends, sets[env], panels[env], target_rows, weights,
-                of_pairs, first, grad_sets[env],
+                of_pairs, replaces, grad_sets[env],
             )  # fmt: skip
     else:
         for k, h in enumerate(horizons):

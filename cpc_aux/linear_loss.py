@@ -115,9 +115,9 @@ class _LinearLoss(torch.autograd.Function):
         scaled = ctx.scale * weights
         context, source = start.detach(), embedding.detach()
         if work.kind == SEQUENCE:
-            context, source = context.transpose(0, 1).contiguous(), source.transpose(0, 1)
-        # Now [G, R, H] and [N, C, E]; of the latter N lie together only after a copy.
-        sets = torch.empty(source.shape) if work.kind == SEQUENCE else source
+            context, source = context.transpose(0, 1), source.transpose(0, 1)
+        context = context.contiguous()  # [G, R, H]
+        sets = source if source.is_contiguous() else torch.empty(source.shape)  # [N, C, E]
         N, C, E = sets.shape
         panels = np.empty((N, -(-C // LANES), E, LANES), np.float32)
 

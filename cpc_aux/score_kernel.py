@@ -103,7 +103,7 @@ def _gradients(grad, predictions, candidates, of_candidates):  # type: ignore[no
 @kernel
 def score_environment(  # type: ignore[no-untyped-def]
     env, horizons, num_anchors, p, ends, candidates, panels, target_rows, weights, of_pairs,
-    first, grad_candidates,
+    replaces, grad_candidates,
 ):  # fmt: skip
     """`sequence`: the pairs of one environment, scored against its rollout.
 
@@ -114,13 +114,13 @@ def score_environment(  # type: ignore[no-untyped-def]
         candidates, panels: [C, E], and laid side by side.
         target_rows, weights: [K, A] and [K, A, B], as of `linear_kernel.score_horizons`.
         of_pairs: [3, K, A, B], receives loss, credit and number of candidates.
-        first: whether the gradient replaces what is in grad_candidates, or is added.
+        replaces: whether the gradient replaces what is in grad_candidates; else it is added.
         grad_candidates: [C, E].
     """
     n = num_anchors[horizons].sum()
     predictions = np.empty((n, p.shape[1]), np.float32)
     logits = np.empty((n, len(panels) * LANES), np.float32)
-    of_candidates = grad_candidates if first else np.empty_like(grad_candidates)
+    of_candidates = grad_candidates if replaces else np.empty_like(grad_candidates)
     best, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     at = 0
     for k, h in enumerate(horizons):
@@ -142,7 +142,7 @@ def score_environment(  # type: ignore[no-untyped-def]
                 of_pairs[2, h, a, env] = count
             at += 1
     _gradients(logits, predictions, candidates, of_candidates)
-    if not first:
+    if not replaces:
         grad_candidates += of_candidates
     at = 0
     for k, h in enumerate(horizons):

@@ -23,14 +23,14 @@ from envs.labsim.world import kernel
 # after about 0.2 ms without work. Longer would take time from whoever chooses the actions.
 PATIENCE = 800_000
 
-STARTED = 0  # the counter of steps that were begun; the others count what a thread finished
+STARTED = 0  # the counter of orders that were given; the others count what a thread carried out
 FRAMES, ADDRESS = 0, 1  # of an order: how many frames, and where the image of environment 0 goes
 END = -1  # instead of a number of frames: there will be no further order
 
 
 @intrinsic
 def _load(typing_context: Any, counters: Any, index: Any) -> Any:
-    """counters[index], read from memory each time, and all that was written before it."""
+    """Read counters[index] from memory; what was written before its `_store` can be read, too."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -41,7 +41,7 @@ def _load(typing_context: Any, counters: Any, index: Any) -> Any:
 
 @intrinsic
 def _store(typing_context: Any, counters: Any, index: Any, value: Any) -> Any:
-    """Write counters[index]; whoever reads it can read all that was written before it."""
+    """Write counters[index] to memory, after all that was written before; see `_load`."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -67,24 +67,29 @@ def _at_address(typing_context: Any, array: Any, address: Any) -> Any:
 
 
 @kernel
-def _begin(counters):  # type: ignore[no-untyped-def]
-    """Tell all threads that there is a new order."""
+def _give_order(counters):  # type: ignore[no-untyped-def]
+    """Tell all threads that there is a new order; counters: i64 [size]."""
     _store(counters, STARTED, counters[STARTED] + 1)
 
 
 @kernel
-def _wait_for_others(counters):  # type: ignore[no-untyped-def]
-    """Return when all threads have carried out the last order."""
-    for k in range(1, len(counters)):
-        while _load(counters, k) < counters[STARTED]:
-            pass
+def _all_are_done(counters):  # type: ignore[no-untyped-def]
+    """Whether all threads carry out the last order while they are looked at for some time."""
+    k = 1
+    for _ in range(PATIENCE):
+        while k < len(counters) and _load(counters, k) == counters[STARTED]:
+            k += 1
+        if k == len(counters):
+            return True
+    return False
 
 
 @kernel
 def _carry_out_orders(batch, order, counters, k, like, start, stop):  # type: ignore[no-untyped-def]
     """Do the part start..stop of each order, until there is none for a while, or the last.
 
-    like: an array such as orders give the address of.
+    order: i64 [2]. counters: i64 [size], of which k belongs to this thread. like: u8 [B, H, W, 3],
+    an array of the form of those whose address orders give.
     """
     looks = 0
     while looks < PATIENCE:
@@ -112,7 +117,7 @@ class Crew:
         bounds = np.linspace(0, num_envs, size + 1).astype(int).tolist()
         self._batch = batch
         self._parts = list(pairwise(bounds))
-        self._like = np.empty((num_envs, *image_shape), np.uint8)
+        self._like = np.empty((num_envs, *image_shape), np.uint8)  # for its form, never touched
         self._order = np.zeros(2, np.int64)
         self._counters = np.zeros(size, np.int64)
         self._wake = threading.Condition()
@@ -126,40 +131,43 @@ class Crew:
     def run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
         """Advance all environments by some frames, or none, and draw them into obs.
 
-        obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, or is not
-        contiguous in memory; and what one of the threads raised.
+        obs: u8 [B, H, W, 3]. Raises ValueError if it has another shape or type, is not contiguous
+        in memory or may not be written; and what one of the threads raised.
         """
-        like, contiguous = self._like, obs.flags.c_contiguous
-        if obs.shape != like.shape or obs.dtype != like.dtype or not contiguous:
-            gaps = "" if contiguous else ", not contiguous"
+        like, fits = self._like, obs.flags.c_contiguous and obs.flags.writeable
+        if obs.shape != like.shape or obs.dtype != like.dtype or not fits:
+            kind = "" if fits else "read-only " if obs.flags.c_contiguous else "non-contiguous "
             raise ValueError(
-                f"obs is {obs.dtype} {obs.shape}{gaps}; needed is {like.dtype} {like.shape}, "
-                "contiguous"
+                f"obs is {kind}{obs.dtype} {obs.shape}; "
+                f"needed is contiguous, writable {like.dtype} {like.shape}"
             )
         self._errors.clear()
-        if self._threads:
-            self._begin(num_frames, obs.__array_interface__["data"][0])
         try:
+            if self._threads:
+                self._order_others(num_frames, obs.__array_interface__["data"][0])
             step_and_draw(self._batch, num_frames, obs, *self._parts[0])
         finally:
-            if self._threads:
-                _wait_for_others(self._counters)
+            # Nothing that happens here may let a thread write to obs later: it may be gone then.
+            while self._threads and not _all_are_done(self._counters):
+                pass
         if self._errors:
-            raise self._errors[0]
+            raise self._errors.pop()  # an error that stayed here would keep its callers alive
 
     def close(self) -> None:
-        """End the other threads."""
+        """End the other threads; what comes afterwards the calling thread does alone."""
         if self._threads:
-            self._begin(END, 0)
+            self._order_others(END, 0)
             for thread in self._threads:
                 thread.join()
             self._threads = []
+            self._counters = np.zeros(1, np.int64)
+            self._parts = [(0, len(self._batch.players))]
 
-    def _begin(self, num_frames: int, address: int) -> None:
+    def _order_others(self, num_frames: int, address: int) -> None:
         with self._wake:
             self._order[:] = num_frames, address
-            _begin(self._counters)
-            self._wake.notify_all()
+            self._wake.notify_all()  # threads that sleep go on when the lock is free
+            _give_order(self._counters)  # last: after an interrupt there is an order, or none
 
     def _serve(self, k: int) -> None:
         """Main function of thread k."""

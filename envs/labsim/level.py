@@ -21,7 +21,7 @@ class Level(Protocol):
     episode_steps: int  # agent steps until the level's clock ends an episode
     players: NDArray  # [B] of dtype PLAYER
     scene: Scene
-    rules: Any  # a named tuple of its arrays, of a type of its own; see `advance`
+    rules: Any  # a named tuple of the arrays that `step` works with; see `advances`
 
     def seed(self, i: int, seed: int) -> None:
         """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
@@ -65,11 +65,15 @@ class Level(Protocol):
 
 
 def advance(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
-    """`Level.step` in compiled code, for the level to whose type of rules these belong."""
+    """`Level.step` in compiled code, where `rules` says whose; arguments as there."""
 
 
 def advances(kind: type, step: Any) -> None:
-    """Let `advance` call the kernel `step` for rules that are a named tuple of this type."""
+    """Let `advance` call the kernel `step` for rules that are a named tuple of this class.
+
+    No two levels' named tuples may have fields of the same types: a compiled function that is
+    called from Python tells named tuples apart by these, not by their class.
+    """
 
     @overload(advance)
     def choose(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]

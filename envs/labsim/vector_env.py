@@ -43,7 +43,7 @@ class StepResult(NamedTuple):
 
 
 class LabsimVectorEnv(gymnasium.vector.VectorEnv):
-    """`num_envs` copies of a level, stepped by `num_threads` worker threads.
+    """`num_envs` copies of a level, stepped by the calling thread and `num_threads - 1` others.
 
     Every environment has its own random stream, so what happens does not depend on the number of
     threads, nor on the other environments. Raises ValueError for an unknown level, or if
@@ -96,8 +96,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
     def reset_into(self, seeds: Sequence[int], obs: NDArray[np.uint8]) -> None:
         """Begin an episode in every environment, environment i with seeds[i].
 
-        obs: u8 [B, 72, 96, 3] receives the first observations. Raises ValueError if the number of
-        seeds is wrong or a seed is not in 0 .. 2^64 - 1.
+        obs: u8 [B, 72, 96, 3], contiguous, receives the first observations. Raises ValueError if it
+        has another form, the number of seeds is wrong or a seed is not in 0 .. 2^64 - 1.
         """
         if len(seeds) != self.num_envs or not all(0 <= seed < 2**64 for seed in seeds):
             raise ValueError(
@@ -115,8 +115,9 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
     def step_into(self, actions: NDArray[np.int64], obs: NDArray[np.uint8]) -> StepResult:
         """Advance every environment by one agent step of four frames.
 
-        actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3] receives the observations after the step;
-        where an episode ended, that is the first one of the next.
+        actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3], contiguous, receives the observations
+        after the step; where an episode ended, that is the first one of the next. Raises
+        ValueError if it has another form.
         """
         batch, out = self._batch, self._batch.out
         np.take(RAW_ACTIONS, actions, axis=0, out=batch.actions)
@@ -137,7 +138,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         )
 
     def render_into(self, obs: NDArray[np.uint8]) -> None:
-        """Draw what every player sees now into obs, u8 [B, 72, 96, 3]."""
+        """Draw what every player sees now into obs, u8 [B, 72, 96, 3], contiguous."""
         self._run(0, obs)
 
     def get_state(self) -> dict[str, NDArray]:
@@ -228,11 +229,11 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self._crew.close()
 
     def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
-        """Advance all environments by some frames, or none, and draw them."""
+        """Advance all environments by some frames, or none; draw them into obs [B, 72, 96, 3]."""
         self._crew.run(num_frames, obs)
 
     def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
-        """Draw environment i."""
+        """Draw environment i into obs[i], u8 [72, 96, 3]."""
         step_and_draw(self._batch, 0, obs, i, i + 1)
 
     def _pose(self, which: slice = slice(None)) -> NDArray[np.float64]:

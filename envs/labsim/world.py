@@ -130,7 +130,7 @@ def short_angle(yaw):  # type: ignore[no-untyped-def]
     return np.floor(yaw * (65536.0 / 360.0) + 1e-6) * (360.0 / 65536.0)
 
 
-@njit(cache=True, error_model="numpy")  # so short that letting go of Python's lock costs more
+@kernel
 def place_cameras(players, camera, engine_ms, start, stop):  # type: ignore[no-untyped-def]
     """Write, for some environments, what the renderer needs.
 

@@ -84,3 +84,14 @@ def test_methods_and_functions_are_put_back():
         assert module.function is not original
     assert "inner" not in vars(worker)
     assert module.function is original
+
+
+def test_what_replaces_a_method_can_be_timed_and_is_put_back_too(clock):
+    worker = Worker(clock)
+    original = worker.inner
+    with Stopwatch(clock) as watch:
+        watch.replace(worker, "inner", lambda: "instead")
+        watch.watch(worker, "inner", "in")
+        assert worker.inner() == "instead"
+        assert watch.calls["in",] == 1
+    assert worker.inner == original

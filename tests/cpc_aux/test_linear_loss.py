@@ -83,3 +83,21 @@ def test_it_equals_the_plain_way_at_every_scale(
         for gradient, true_gradient in zip(ours, theirs, strict=True):
             assert (gradient - true_gradient).norm() <= 1e-5 * true_gradient.norm()
         assert ours[0].stride(2) == 1, "a row of the embedding's gradient lies together"
+
+
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_embeddings_and_contexts_may_lie_in_memory_by_environment(negatives: str) -> None:
+    torch.manual_seed(0)
+    T, B = 11, 3
+    head = CPC(AuxConfig("cpc", 4, negatives=negatives, anchors=3), 16, 32, 2)
+    z, c = torch.randn(T + 1, B, 16), torch.randn(T + 1, B, 32)
+    rest = torch.zeros(T, B, dtype=torch.long), torch.zeros(T + 1, B, dtype=torch.bool)
+    results = []
+    for by_environment in (False, True):
+        inputs = [x.transpose(0, 1).contiguous().transpose(0, 1) if by_environment else x.clone()
+                  for x in (z, c)]  # fmt: skip
+        assert all(x.is_contiguous() != by_environment for x in inputs)
+        leaves = [x.requires_grad_() for x in inputs]
+        loss, _ = head(*leaves, *rest, torch.Generator().manual_seed(0))
+        results.append([loss, *torch.autograd.grad(loss, [*leaves, head.maps])])
+    torch.testing.assert_close(*results)

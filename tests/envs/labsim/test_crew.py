@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 
+import numba
 import numpy as np
 import pytest
 
@@ -12,7 +13,8 @@ from envs.labsim import crew as crew_module
 from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.crew import Crew
 from envs.labsim.levels import LEVELS
-from envs.labsim.vector_env import LabsimVectorEnv
+from envs.labsim.vector_env import RAW_ACTIONS, LabsimVectorEnv
+from envs.labsim.world import StepOut
 
 LEVEL, NUM_ENVS, IMAGE = "seekavoid_arena_01", 7, (24, 32, 3)
 TURN = (20, 0, 1, 0)  # raw actions: look, strafe, move, fire
@@ -45,6 +47,10 @@ def test_every_environment_is_stepped_and_drawn_once_per_order(size, pause):
         assert (batch.players["frame"] == 4 * step).all()  # `run` has waited for all of them
         assert (batch.players == expected.players).all()
         assert (images == expected_images).all()
+        assert (batch.camera == expected.camera).all()
+        assert (batch.engine_ms == expected.engine_ms).all()
+        for ours, theirs in zip(batch.out, expected.out, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
         time.sleep(pause)
     crew.close()
 
@@ -84,15 +90,73 @@ def test_an_error_in_any_thread_reaches_the_caller_who_can_go_on(name, monkeypat
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_images_of_another_form_are_refused(size):
-    crew = Crew(new_batch(), size, IMAGE)
+    batch, read_only = new_batch(), new_images()
+    read_only.flags.writeable = False
+    crew = Crew(batch, size, IMAGE)
     for images, problem in (
-        (np.repeat(new_images(), 2, axis=0)[::2], r"uint8 \(7, 24, 32, 3\), not contiguous"),
+        (np.repeat(new_images(), 2, axis=0)[::2], r"non-contiguous uint8 \(7, 24, 32, 3\)"),
+        (np.broadcast_to(new_images()[:1], (NUM_ENVS, *IMAGE)), "non-contiguous uint8"),
+        (read_only, r"read-only uint8 \(7, 24, 32, 3\)"),
         (np.repeat(new_images(), 2, axis=0), r"uint8 \(14, 24, 32, 3\)"),
         (new_images().astype(np.float32), r"float32 \(7, 24, 32, 3\)"),
     ):
-        with pytest.raises(ValueError, match=f"obs is {problem}; needed is uint8"):
+        with pytest.raises(ValueError, match=f"obs is {problem}.*; needed is contiguous"):
             crew.run(4, images)
     crew.close()
+    assert (batch.players["frame"] == 0).all()
+
+
+def test_an_interrupt_as_an_order_is_given_leaves_none_half_done(monkeypatch):
+    batch, images = new_batch(), new_images()
+    crew = Crew(batch, 2, IMAGE)
+    time.sleep(0.01)  # the other thread sleeps
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crew._wake, "notify_all", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            crew.run(4, images)
+    assert (batch.players["frame"] == 0).all()
+    crew.run(4, images)
+    crew.close()
+    assert (batch.players["frame"] == 4).all()
+
+
+def test_after_close_the_calling_thread_steps_all_alone():
+    batch = new_batch()
+    crew = Crew(batch, 3, IMAGE)
+    crew.close()
+    crew.run(4, new_images())
+    assert (batch.players["frame"] == 4).all()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_batch_follows_the_rules_of_its_level(level):
+    alone, level = (LEVELS[level](3) for _ in range(2))
+    for one in (alone, level):
+        for i in range(3):
+            one.seed(i, 10 + i)
+            one.begin(i)
+    batch, out, images = Batch.of(level), StepOut.allocate(3), np.zeros((3, *IMAGE), np.uint8)
+    actions = np.random.default_rng(0).integers(9, size=(60, 3))
+    for raw in RAW_ACTIONS[actions]:
+        batch.actions[:] = raw
+        step_and_draw(batch, 4, images, 0, 3)
+        alone.step(raw, out, 0, 3)
+        for ours, theirs in zip(batch.out, out, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert (batch.players["frame"] == 240).all()
+    expected = alone.state()
+    for name, array in level.state().items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def test_no_two_levels_rules_have_the_same_types():
+    # Numba would take the one for the other: see `level.advances`.
+    types = {numba.typeof(level(1).rules).types for level in LEVELS.values()}
+    assert len(types) == len(LEVELS)
 
 
 def test_close_ends_the_threads():
@@ -105,10 +169,17 @@ def test_close_ends_the_threads():
     assert threading.active_count() == before
 
 
-def test_environments_that_nobody_uses_any_more_end_their_threads():
+@pytest.mark.parametrize("fails", [False, True])
+def test_environments_that_nobody_uses_any_more_end_their_threads(fails, monkeypatch):
     before = set(threading.enumerate())
     envs = LabsimVectorEnv("seekavoid_arena_01", 3, num_threads=3)
     envs.reset(seed=0)
+    if fails:
+        time.sleep(0.01)  # the other threads sleep
+        with monkeypatch.context() as patch:
+            patch.setattr(crew_module, "_carry_out_orders", None)
+            with pytest.raises(TypeError, match="not callable"):
+                envs.step(np.zeros(3, np.int64))
     seen = weakref.ref(envs)
     del envs
     gc.collect()
