@@ -8,14 +8,11 @@ pressed, 1.7 s later at the earliest, or by himself after 21.7 s. Until then not
 his view stays as it was.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import Solids, clear_of_cells
-from envs.labsim.level import advances, fields_by_name, put_player
-from envs.labsim.levels.lasertag_bots import think, turn_view
+from envs.labsim.collision import clear_of_cells
+from envs.labsim.level import fields_by_name, put_player
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
     FIGHTER,
@@ -23,9 +20,7 @@ from envs.labsim.levels.lasertag_fighters import (
     NOBODY,
     NUM_FIGHTERS,
     THINK_MS,
-    may_return,
     put_box,
-    run_timers,
     spawn,
 )
 from envs.labsim.levels.lasertag_items import (
@@ -33,11 +28,9 @@ from envs.labsim.levels.lasertag_items import (
     NOTHING,
     NUM_ITEMS,
     NUM_PLACES,
-    clear_old_drops,
-    drop_of_the_dead,
-    take_items,
 )
 from envs.labsim.levels.lasertag_maps import MAX_SPAWNS, SIDE, make_map
+from envs.labsim.levels.lasertag_rules import Rules, step_slice
 from envs.labsim.levels.lasertag_scene import (
     HUE_STEP_DEG,
     NUM_HUES,
@@ -45,42 +38,22 @@ from envs.labsim.levels.lasertag_scene import (
     build_scene,
     draw_game,
 )
-from envs.labsim.levels.lasertag_weapons import ORB_RECORD, fire, fly_orbs
+from envs.labsim.levels.lasertag_weapons import ORB_RECORD
 from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
-from envs.labsim.physics import KICK_OFF_SPEED, move, scratch, turn
 from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
 from envs.labsim.world import (
-    FRAME_MS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     StepOut,
-    kernel,
     load_clocks,
-    pass_frame,
     random_seed,
 )
 
 EPISODE_SECONDS = 240
 EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
 NEVER_MS = 2**60
-HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
 CLOCKS = (12, 49)
-
-
-class Rules(NamedTuple):
-    """What a step reads and writes."""
-
-    fighters: NDArray  # [B, NUM_FIGHTERS] of dtype FIGHTER
-    games: NDArray  # [B] of dtype GAME
-    items: NDArray  # [B, NUM_ITEMS] of dtype ITEM
-    orbs: NDArray  # [B, NUM_ORBS] of dtype ORB_RECORD
-    spawns: NDArray[np.float64]  # [B, MAX_SPAWNS, 2]
-    avoid_ms: NDArray[np.int64]  # [B, NUM_FIGHTERS, NUM_PLACES]
-    steps: NDArray[np.uint8]  # [B, cells, cells]
-    solids: Solids
-    things: NDArray[np.float32]  # [B, NUM_THINGS, 6] the scene's, as the next
-    textures: NDArray[np.int32]  # [B, NUM_THINGS]
 
 
 class LasertagThreeOpponentsSmall:
@@ -153,7 +126,7 @@ class LasertagThreeOpponentsSmall:
         num_frames: int = FRAMES_PER_STEP,
     ) -> None:
         """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(self.rules, actions, out, start, stop, num_frames)
+        step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
@@ -208,119 +181,3 @@ class LasertagThreeOpponentsSmall:
             self.fighters[i], self.items[i], self.orbs[i], self.games[i], scene.things,
             scene.thing_texture, i,
         )  # fmt: skip
-
-
-@kernel
-def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no-untyped-def]
-    """Advance some environments by `num_frames` frames."""
-    all_fighters, games, all_items, all_orbs = rules.fighters, rules.games, rules.items, rules.orbs
-    spawns, avoid_ms, steps, solids = rules.spawns, rules.avoid_ms, rules.steps, rules.solids
-    things, textures = rules.things, rules.textures
-    planes = scratch()
-    for i in range(start, stop):
-        fighters, game, items, orbs = all_fighters[i], games[i], all_items[i], all_orbs[i]
-        player, cells = fighters[AGENT], solids.cells[i]
-        reward = 0.0
-        for _ in range(num_frames):
-            if player.frame == player.last_frame:
-                break
-            player.frame += 1
-            ms, server_runs = pass_frame(player)
-            now = player.engine_ms
-            _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
-            if server_runs:
-                clear_old_drops(items, now)
-            _return_dead(
-                fighters, spawns[i, : game.num_spawns], solids.boxes[i], actions[i, 3] != 0, now
-            )
-            if player.alive:
-                turn(player, actions[i, 0])
-                player.shooting = actions[i, 3] != 0
-            for k in range(NUM_FIGHTERS):
-                if fighters[k].alive:
-                    run_timers(fighters[k])
-                    if k != AGENT:
-                        turn_view(fighters[k])
-                    _walk(fighters[k], k, solids, i, actions, ms, planes)
-                    take_items(fighters[k], items, game.special, now)
-            reward += _shoot(fighters, game, orbs, cells)
-            reward += fly_orbs(fighters, orbs, cells)
-            drop_of_the_dead(fighters, items, now)
-            for k in range(NUM_FIGHTERS):
-                if not fighters[k].alive:
-                    solids.boxes[i, k, :] = -1.0
-        out.reward[i] = reward
-        out.terminated[i] = False
-        out.truncated[i] = player.frame == player.last_frame
-        out.success_seconds[i] = np.nan
-        draw_game(fighters, items, orbs, game, things, textures, i)
-
-
-@kernel
-def _let_bots_think(  # type: ignore[no-untyped-def]
-    fighters, game, items, avoid_ms, cells, steps, now
-):
-    """Let those bots think whose time it is; the dead keep time, too."""
-    for k in range(1, NUM_FIGHTERS):
-        bot = fighters[k]
-        if now < bot.think_ms:
-            continue
-        bot.think_ms += THINK_MS * ((now - bot.think_ms) // THINK_MS + 1)
-        if bot.alive:
-            think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
-
-
-@kernel
-def _return_dead(fighters, spawns, boxes, agent_fires, now):  # type: ignore[no-untyped-def]
-    """Let those come back who may and want to."""
-    for k in range(NUM_FIGHTERS):
-        if fighters[k].alive:
-            continue
-        presses = agent_fires if k == AGENT else now >= fighters[k].press_ms
-        if may_return(fighters[k], now, presses):
-            spawn(fighters, k, spawns, boxes)
-
-
-@kernel
-def _walk(fighter, k, solids, i, actions, ms, planes):  # type: ignore[no-untyped-def]
-    """Move a living fighter by one frame; the others are in his way.
-
-    The agent's lasts `ms`; bots have no clock of their own.
-    """
-    if k == AGENT:
-        forward, right = float(actions[i, 2]), float(actions[i, 1])
-    else:
-        ms = FRAME_MS
-        angle = np.radians(fighter.yaw)
-        cos, sin = np.cos(angle), np.sin(angle)
-        forward = fighter.wish_x * cos + fighter.wish_y * sin
-        right = fighter.wish_x * sin - fighter.wish_y * cos
-        if fighter.vx * fighter.wish_x + fighter.vy * fighter.wish_y > fighter.wish_speed:
-            forward, right = 0.0, 0.0  # too fast: lets friction slow him down
-    if fighter.slide_ms > 0:
-        # Who was just hit slides without friction: physics takes him for taking off.
-        fighter.vz = max(fighter.vz, KICK_OFF_SPEED + 1.0)
-    solids.boxes[i, k, 2] = -1.0
-    move(fighter, solids, i, forward, right, ms, planes)
-    if fighter.z > HIGHEST_Z:
-        fighter.z, fighter.vz = HIGHEST_Z, 0.0
-    put_box(fighter, solids.boxes[i], k)
-
-
-@kernel
-def _shoot(fighters, game, orbs, cells):  # type: ignore[no-untyped-def]
-    """Let all who hold FIRE shoot; return the agent's reward."""
-    reward = 0.0
-    for k in range(NUM_FIGHTERS):
-        fighter = fighters[k]
-        if not fighter.alive:
-            continue
-        if not fighter.shooting:
-            fighter.must_release = False
-            fighter.weapon_ms = max(fighter.weapon_ms, 0)
-        elif not fighter.must_release:
-            reward += fire(fighters, k, game, orbs, cells)
-    return reward
-
-
-advances(Rules, _step_slice)
