@@ -63,10 +63,12 @@ class AgentConfig:
     unroll_length: int = 100  # agent steps between two updates
     discount: float = 0.99
     gae_lambda: float = 1.0  # 1: n-step returns; below 1: lambda-returns
-    learning_rate: float = 4.8e-4  # at the start; falls linearly to 0 at total_frames
+    learning_rate: float = 4.8e-4  # at the start
+    learning_rate_decay: bool = True  # linearly to 0 at total_frames; False: stays as it is
     entropy_cost: float = 2.5e-4
     value_cost: float = 0.5  # times 1/2 sum (return - value)^2
     rmsprop_epsilon: float = 0.1  # inside the root, as in TensorFlow
+    rmsprop_bias_correction: bool = False  # True: full steps from the start; see agents.rmsprop
     max_grad_norm: float | None = None  # null: no clipping
     clip_rewards: bool = True  # to [-1, 1] in the loss; the LSTM's input is clipped always
     normalize_advantages: bool = False  # to unit variance over the rollout, in the policy loss

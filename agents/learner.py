@@ -18,7 +18,7 @@ from agents.config import AgentConfig
 from agents.devices import one_thread
 from agents.episodes import Episode
 from agents.networks import Agent
-from agents.rmsprop import OnePassRMSprop
+from agents.rmsprop import RMSprop
 from agents.running_means import RunningMeans
 from agents.share import Batch
 from agents.shares import Shares, split
@@ -106,11 +106,12 @@ class Learner:
         parameter_groups: list[Any] = [
             {"params": p} for p in (self._parameters, self._aux_parameters) if p
         ]
-        self._optimizer = OnePassRMSprop(
+        self._optimizer = RMSprop(
             parameter_groups,
             lr=config.learning_rate,
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
+            bias_correction=config.rmsprop_bias_correction,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
         self._shares = Shares(columns, envs, make_envs, config, self.agent, self._batch)
@@ -130,7 +131,9 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Falls linearly to 0 over total_frames (IMPALA's code)."""
+        """Falls linearly to 0 over total_frames (IMPALA's code), or stays as it is."""
+        if not self.config.learning_rate_decay:
+            return self.config.learning_rate
         return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)
 
     def start(self) -> None:

@@ -1,45 +1,66 @@
-"""RMSProp as TensorFlow writes it, in one pass over memory on a CPU."""
+"""RMSProp with epsilon inside the root, as TensorFlow has it; on a CPU in one pass over memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import Tensor
 
 from kernels import kernel
 
 
-class OnePassRMSprop(RMSpropTFLike):
-    """Stable-Baselines3's optimiser, which goes through a CPU's memory six times per step.
+class RMSprop(torch.optim.Optimizer):
+    """Steps by lr g / sqrt(s + eps), where s is a running mean of g^2.
 
-    For float32 parameters without momentum, centering or weight decay. On a GPU the original does
-    the step; states are the original's.
+    Without bias correction s begins at 1, as TensorFlow's does and IMPALA's did: until it has
+    fallen to the size of the gradients, some hundred updates, steps are too short. With it s
+    begins at 0 and is divided by 1 - alpha^n after n updates, as in Adam (Kingma & Ba 2015,
+    section 3): an average over the updates there were, full steps from the first one on.
+
+    Args:
+        params: float32 parameters, or groups of them.
+        lr: step size.
+        alpha: decay of the running mean.
+        eps: inside the root.
+        bias_correction: see above.
     """
 
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        alpha: float,
+        eps: float,
+        bias_correction: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "alpha": alpha, "eps": eps, "bias_correction": bias_correction}
+        super().__init__(params, defaults)
+
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update all parameters that have a gradient."""
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        if any(p.is_cuda for p in parameters):
-            return super().step(closure)
         for group in self.param_groups:
-            assert not group["centered"]
-            assert group["momentum"] == group["weight_decay"] == 0
-            alpha, eps, lr = (np.float32(group[name]) for name in ("alpha", "eps", "lr"))
+            lr, alpha, eps = group["lr"], group["alpha"], group["eps"]
+            corrected = group["bias_correction"]
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 state = self.state[p]
                 if not state:
-                    state.update(step=0, square_avg=torch.ones_like(p))
+                    start = torch.zeros_like(p) if corrected else torch.ones_like(p)
+                    state.update(step=0, square_avg=start)
                 state["step"] += 1
+                weight = 1 - alpha ** state["step"] if corrected else 1.0
+                if p.is_cuda:
+                    s = state["square_avg"].mul_(alpha).addcmul_(p.grad, p.grad, value=1 - alpha)
+                    p.addcdiv_(p.grad, (s / weight).add_(eps).sqrt_(), value=-lr)
+                    continue
                 state["square_avg"] = square_avg = _laid_out_as(p, state["square_avg"])
                 grad = _laid_out_as(p, p.grad)
-                _update(_memory(p), _memory(grad), _memory(square_avg), alpha, eps, lr)
-        return None
+                numbers = (np.float32(x) for x in (alpha, 1 / weight, eps, lr))
+                _update(_memory(p), _memory(grad), _memory(square_avg), *numbers)
 
 
 def _laid_out_as(p: Tensor, x: Tensor) -> Tensor:
@@ -54,10 +75,12 @@ def _memory(x: Tensor) -> NDArray[np.float32]:
 
 # NumPy's error model: a check for a division by zero would keep the loop from being vectorised.
 @kernel(error_model="numpy")
-def _update(p: Any, grad: Any, square_avg: Any, alpha: Any, eps: Any, lr: Any) -> None:
+def _update(
+    p: Any, grad: Any, square_avg: Any, alpha: Any, correction: Any, eps: Any, lr: Any
+) -> None:
     rest = np.float32(1) - alpha
     for k in range(len(p)):
         g = grad[k]
         s = square_avg[k] * alpha + rest * g * g
         square_avg[k] = s
-        p[k] -= lr * g / np.sqrt(s + eps)
+        p[k] -= lr * g / np.sqrt(s * correction + eps)

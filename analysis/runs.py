@@ -30,7 +30,13 @@ RECORD_KEYS = frozenset(
 )
 RECORD_SETTINGS = frozenset({"agent.compile", "env.worker_timeout_s", "env.level_cache"})
 # Settings that did not exist for older runs, and what those did.
-OLDER_RUNS = {"agent.network.core": "lstm", "agent.network.precision": "auto"}
+OLDER_RUNS = {
+    "agent.learning_rate_decay": True,
+    "agent.rmsprop_bias_correction": False,
+    "agent.network.core": "lstm",
+    "agent.network.precision": "auto",
+    "aux.trains": "both",
+}
 
 
 class Returns(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 NAMES = ("none", "cpc", "cpc_action")
 NEGATIVES = ("pool", "sequence", "others", "same_step")
 PREDICTORS = ("linear", "gru")
+TRAINS = ("both", "context", "embedding")
 
 
 @dataclass
@@ -18,6 +19,8 @@ class AuxConfig:
     weight      factor on the gradient that enters the agent's embedding and context; the auxiliary
                 loss's own parameters always learn at full weight. 0 leaves the agent as it is and
                 measures how well its memory predicts.
+    trains      what that gradient enters: both, or of embedding (z) and context (c) only the one.
+                The context's goes on through the recurrent core to the encoder.
     negatives   where the wrong answers come from, see `cpc_aux.negatives`. The default needs no
                 other environments, and was the best in the paper's ablation (audio, table 2).
     anchors     time steps per unroll to predict from, drawn anew each time; None: all of them.
@@ -27,13 +30,20 @@ class AuxConfig:
     name: str = "cpc"
     horizon: int = 30
     weight: float = 0.03
+    trains: str = "both"
     negatives: str = "sequence"
     anchors: int | None = 5
     predictor: str = "linear"
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
-        for key, allowed in (("name", NAMES), ("negatives", NEGATIVES), ("predictor", PREDICTORS)):
+        choices = {
+            "name": NAMES,
+            "trains": TRAINS,
+            "negatives": NEGATIVES,
+            "predictor": PREDICTORS,
+        }
+        for key, allowed in choices.items():
             value = getattr(self, key)
             if value not in allowed:
                 raise ValueError(f"aux.{key} is {value!r}; allowed: {', '.join(allowed)}.")

@@ -58,6 +58,7 @@ class CPC(nn.Module):
         self.horizon = config.horizon
         self.num_anchors = config.anchors
         self.negatives = config.negatives
+        self.trains = config.trains
         self.sees_actions = config.name == "cpc_action"
         self.gru: nn.GRU | None = None
         if self.sees_actions or config.predictor == "gru":
@@ -94,6 +95,10 @@ class CPC(nn.Module):
         Raises:
             ValueError: B is 1 and the negatives come from other environments.
         """
+        if self.trains == "context":
+            embedding = embedding.detach()
+        elif self.trains == "embedding":
+            context = context.detach()
         anchors = draw_anchors(len(action), self.num_anchors, generator).to(embedding.device)
         anchors = anchors.sort().values  # those whose targets lie beyond the rollout come last
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)

@@ -1,4 +1,4 @@
-"""The optimiser in one pass equals Stable-Baselines3's."""
+"""The optimiser equals Stable-Baselines3's, and with bias correction Adam without momentum."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
-from agents.rmsprop import OnePassRMSprop
+from agents.rmsprop import RMSprop
 
 
 def make(seed: int = 0) -> list[torch.nn.Parameter]:
@@ -24,9 +24,9 @@ def make(seed: int = 0) -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(x) for x in layouts]
 
 
-def optimiser(cls, parameters, eps):
+def optimiser(cls, parameters, eps, **options):
     groups = [{"params": parameters[:2]}, {"params": parameters[2:]}]
-    return cls(groups, lr=0.1, alpha=0.9, eps=eps)
+    return cls(groups, lr=0.1, alpha=0.9, eps=eps, **options)
 
 
 def step(optimizers, seed: int, contiguous: bool) -> None:
@@ -46,7 +46,7 @@ def step(optimizers, seed: int, contiguous: bool) -> None:
 @pytest.mark.parametrize("contiguous", [False, True])
 def test_steps_equal_the_originals(eps, contiguous):
     ours, theirs = make(), make()
-    optimizers = optimiser(OnePassRMSprop, ours, eps), optimiser(RMSpropTFLike, theirs, eps)
+    optimizers = optimiser(RMSprop, ours, eps), optimiser(RMSpropTFLike, theirs, eps)
     for seed in range(4):
         step(optimizers, seed, contiguous)
         for a, b in zip(ours, theirs, strict=True):
@@ -59,20 +59,28 @@ def test_steps_equal_the_originals(eps, contiguous):
         torch.testing.assert_close(a["square_avg"], b["square_avg"], rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("before", [OnePassRMSprop, RMSpropTFLike])
-def test_a_loaded_state_goes_on_bit_for_bit(before):
+def test_bias_correction_is_adams():
+    ours, theirs = make(), make()
+    groups = [{"params": theirs[:2]}, {"params": theirs[2:]}]
+    adam = torch.optim.Adam(groups, lr=0.1, betas=(0.0, 0.9), eps=0.0)
+    one = optimiser(RMSprop, ours, 0.0, bias_correction=True)
+    for seed in range(4):
+        step([one, adam], seed, contiguous=False)
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_a_loaded_state_goes_on_bit_for_bit(bias_correction):
     first = make()
-    one = optimiser(before, first, 1e-5)
+    one = optimiser(RMSprop, first, 1e-5, bias_correction=bias_correction)
     step([one], 1, contiguous=False)
     state = copy.deepcopy(one.state_dict())
     for entry in state["state"].values():
         entry["square_avg"] = entry["square_avg"].contiguous()  # a file need not keep layouts
     second = [torch.nn.Parameter(p.detach().clone()) for p in first]
-    another = optimiser(OnePassRMSprop, second, 1e-5)
+    another = optimiser(RMSprop, second, 1e-5)
     another.load_state_dict(state)
-    if before is RMSpropTFLike:
-        one = optimiser(OnePassRMSprop, first, 1e-5)
-        one.load_state_dict(copy.deepcopy(state))
     step([one, another], 2, contiguous=False)
     for a, b in zip(first, second, strict=True):
         assert torch.equal(a, b)

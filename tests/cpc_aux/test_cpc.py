@@ -27,9 +27,12 @@ class Case:
         anchors: int | None = None,
         negatives: str = "sequence",
         predictor: str = "linear",
+        trains: str = "both",
     ) -> None:
         torch.manual_seed(1)
-        config = AuxConfig(name, K, negatives=negatives, anchors=anchors, predictor=predictor)
+        config = AuxConfig(
+            name, K, trains=trains, negatives=negatives, anchors=anchors, predictor=predictor
+        )
         self.head = CPC(config, E, H, ACTIONS)
         self.z = torch.randn(T + 1, B, E)
         self.c = torch.randn(T + 1, B, H)
@@ -43,7 +46,7 @@ class Case:
     def run(self) -> tuple[Tensor, ...]:
         z, c = self.z.requires_grad_(), self.c.requires_grad_()
         loss, _ = self()
-        gradients = torch.autograd.grad(loss, (z, c, self.head.maps))
+        gradients = torch.autograd.grad(loss, (z, c, self.head.maps), materialize_grads=True)
         self.z, self.c = z.detach(), c.detach()
         return loss.detach(), *gradients
 
@@ -77,6 +80,18 @@ def test_gradient_reaches_embedding_context_and_every_parameter(
     scalars = {"loss", "accuracy", "chance", "bound"}
     assert set(metrics) == scalars | {"loss_by_horizon", "accuracy_by_horizon"}
     assert all(metrics[name].shape == () for name in scalars)
+
+
+@pytest.mark.parametrize("negatives", NEGATIVES)
+@pytest.mark.parametrize(("name", "predictor"), VARIANTS)
+def test_trains_names_what_the_gradient_enters(name: str, predictor: str, negatives: str) -> None:
+    both, context, embedding = (
+        Case(name, predictor=predictor, negatives=negatives, trains=trains).run()
+        for trains in ("both", "context", "embedding")
+    )
+    loss, of_z, of_c, of_maps = both
+    assert_same(context, (loss, torch.zeros_like(of_z), of_c, of_maps))
+    assert_same(embedding, (loss, of_z, torch.zeros_like(of_c), of_maps))
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
