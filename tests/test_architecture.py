@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "kernels", "simd")
+PACKAGES = (
+    "agents",
+    "analysis",
+    "benchmarks",
+    "configs",
+    "cpc_aux",
+    "envs",
+    "kernels",
+    "simd",
+    "studies",
+)
 ALLOWED = {
     "agents": {"kernels", "simd"},
     "cpc_aux": {"kernels", "simd"},
@@ -15,6 +25,7 @@ ALLOWED = {
     "kernels": set(),
     "analysis": set(),
     "configs": {"agents", "cpc_aux", "envs"},
+    "studies": {"agents", "configs"},
 }
 
 

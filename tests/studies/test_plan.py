@@ -1,0 +1,90 @@
+"""Plans: what they make runs of, and what is wrong with the others, in one sentence."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from studies.plan import planned_runs, read_plan
+
+PLANS = Path(__file__).parent.parent.parent / "studies" / "plans"
+PLAN = {
+    "run_root": "somewhere",
+    "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
+    "levels": {"room_watermaze": ["total_frames=7e6"], "seekavoid_arena_01": ["total_frames=5e6"]},
+    "arms": {"none": ["aux=none"], "cpc-weak": ["aux=cpc", "aux.weight=0.01"]},
+    "variants": {"": [], "fast": ["agent.learning_rate=2e-3"]},
+    "cells": {"seekavoid_arena_01": {"cpc-weak": ["agent.entropy_cost=7e-3"]}},
+    "seeds": [11, 13],
+}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "plan.yaml"
+    content = {key: value for key, value in {**PLAN, **changes}.items() if value is not None}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def test_all_combinations_the_level_changing_fastest(tmp_path):
+    runs = planned_runs(read_plan(write(tmp_path)))
+    assert len(runs) == 2 * 2 * 2 * 2
+    folders = [str(run.config.folder) for run in runs]
+    assert folders[:5] == [
+        "somewhere/labsim/room_watermaze/a2c/none/seed_11",
+        "somewhere/labsim/seekavoid_arena_01/a2c/none/seed_11",
+        "somewhere/labsim/room_watermaze/a2c/cpc-weak/seed_11",
+        "somewhere/labsim/seekavoid_arena_01/a2c/cpc-weak/seed_11",
+        "somewhere/labsim/room_watermaze/a2c/none-fast/seed_11",
+    ]
+    assert folders[-1] == "somewhere/labsim/seekavoid_arena_01/a2c/cpc-weak-fast/seed_13"
+
+
+def test_later_settings_win_and_presets_do_not_undo_them(tmp_path):
+    runs = {run.name: run.config for run in planned_runs(read_plan(write(tmp_path)))}
+    plain = runs["room_watermaze none seed 13"]
+    assert plain.total_frames == 7_000_000
+    assert plain.agent.learning_rate == 3e-4
+    assert plain.agent.entropy_cost == 2.5e-4  # the preset's
+    cell = runs["seekavoid_arena_01 cpc-weak-fast seed 11"]
+    assert cell.agent.learning_rate == 2e-3
+    assert cell.agent.entropy_cost == 7e-3
+    assert cell.aux.weight == 0.01
+
+
+def test_run_root_can_be_replaced(tmp_path):
+    runs = planned_runs(read_plan(write(tmp_path)), "elsewhere")
+    assert {run.config.run_root for run in runs} == {"elsewhere"}
+    assert all("run_root=elsewhere" in run.settings for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"levles": {}}, "levles is not a key; allowed: run_root, levels"),
+        ({"seeds": None}, "seeds is missing or empty"),
+        ({"seeds": 3}, "seeds is 3; it must be"),
+        ({"arms": ["none"]}, r"arms is \['none'\]; it must be NAME"),
+        ({"levels": {"room_watermaze": "total_frames=1"}}, "room_watermaze is 'total_frames=1'"),
+        ({"cells": {"room_watermaze": {"other": []}}}, "cells has room_watermaze other"),
+        (
+            {"arms": {"weak": ["aux=cpc"]}, "cells": {}},
+            "arm weak has aux=cpc; its name must begin with cpc",
+        ),
+        ({"levels": {"room": []}, "cells": {}}, "env=room is not known"),
+        ({"settings": ["agent.learning_rate=-1"]}, "learning_rate is -1"),
+        ({"variants": {"": [], "x": ["tag=y"]}, "seeds": [11, 11]}, "is in the plan twice"),
+    ],
+)
+def test_one_sentence_for_what_is_wrong(tmp_path, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        planned_runs(read_plan(write(tmp_path, **changes)))
+
+
+@pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_plans_of_the_study_hold(path):
+    runs = planned_runs(read_plan(path))
+    assert runs
+    for run in runs:  # arms of one level and variant differ in what the plan says alone
+        assert dataclasses.asdict(run.config)["agent"]["network"]["encoder"] == "shallow"

@@ -1,0 +1,138 @@
+"""The runner: what is open is run, some at a time; what fails or is interrupted is not lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import yaml
+
+from agents import checkpoint
+from agents.run_folder import RunFolder
+from studies import local, run
+from studies.state import state
+
+PLAN = {
+    "run_root": "runs",
+    "levels": {"room_watermaze": ["total_frames=1000"]},
+    "arms": {"none": ["aux=none"], "cpc": ["aux=cpc"]},
+    "seeds": [2, 3],
+}
+# Stands in for train_agent.py: writes what a run leaves, or fails as SEED 3 of cpc does.
+TRAIN = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+if sys.argv[2] == "fail":
+    print("first\\nthe disk is full")
+    sys.exit(1)
+if sys.argv[2] == "wait":
+    import signal
+    def save(*_):
+        with open(folder / "signals", "a") as file:
+            file.write("x")
+        time.sleep(0.3)  # a second signal would find it here
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, save)
+    (folder / "ready").touch()
+    time.sleep(60)
+(folder / "progress.csv").write_text("frames,seconds\\n500,1.0\\n1000,3.0\\n")
+(folder / "CHECKPOINT").touch()
+""".replace("CHECKPOINT", checkpoint.NAME)
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(PLAN, sort_keys=False))
+    return str(path)
+
+
+def stand_in(monkeypatch, mode_of):
+    """Replace training; `mode_of` a run's name."""
+
+    def start(run):
+        run.config.folder.mkdir(parents=True, exist_ok=True)
+        arguments = [str(run.config.folder), mode_of(run.name)]
+        with open(run.config.folder / local.LOG, "ab") as log:
+            return subprocess.Popen([sys.executable, "-c", TRAIN, *arguments], stdout=log)
+
+    monkeypatch.setattr(local, "start", start)
+    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+
+
+def test_runs_what_is_open_and_reports_what_fails(plan, monkeypatch, capsys):
+    stand_in(monkeypatch, lambda name: "fail" if name.endswith("cpc seed 3") else "train")
+    assert run.main([plan, "slots=3"]) == 1
+    shown = capsys.readouterr().out
+    assert "0 finished, 0 running, 4 open" in shown
+    assert "FAILED    room_watermaze cpc seed 3 (exit code 1): the disk is full" in shown
+    assert "1 of 4 runs failed" in shown
+    stand_in(monkeypatch, lambda name: "train")
+    assert run.main([plan]) == 0
+    shown = capsys.readouterr().out
+    assert "3 finished, 0 running, 1 open" in shown
+    assert shown.count("started ") == 1
+
+
+def test_a_signal_reaches_every_run_once_and_ends_the_study(plan, monkeypatch, tmp_path, capsys):
+    stand_in(monkeypatch, lambda name: "wait")
+    folders = [tmp_path / f"runs/labsim/room_watermaze/a2c_laptop/{a}/seed_2" for a in PLAN["arms"]]
+
+    def interrupt():
+        while not all((folder / "ready").exists() for folder in folders):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert run.main([plan, "slots=2"]) == 128 + signal.SIGTERM
+    thread.join()
+    assert [(folder / "signals").read_text() for folder in folders] == ["x", "x"]
+    shown = capsys.readouterr().out
+    assert "the same command continues" in shown
+    assert "FAILED" not in shown
+    assert shown.count("started ") == 2
+
+
+def test_a_run_that_somebody_trains_is_running(plan, monkeypatch, capsys):
+    stand_in(monkeypatch, lambda name: "train")
+    (first, *_) = run.planned_runs(run.read_plan(local.Path(plan)))
+    with RunFolder(first.config.folder):
+        assert state(first.config) == "running"
+        assert run.main([plan]) == 0
+        assert "0 finished, 1 running, 3 open" in capsys.readouterr().out
+    assert state(first.config) == "open"
+
+
+def test_dry_run_prints_commands_and_an_estimate_from_runs_begun(plan, tmp_path, capsys):
+    folder = tmp_path / "runs/labsim/room_watermaze/a2c_laptop/none/seed_2"
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text("frames,seconds\n100,1.0\n200,1.5\n30")
+    assert run.main([plan, "slots=2", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("python train_agent.py env=room_watermaze aux=") == 4
+    assert "3,800 frames are left: 0.0 hours with slots=2 at 200 frames/s each" in shown
+    assert [path.name for path in folder.iterdir()] == ["progress.csv"]
+
+
+def test_mistakes_are_one_sentence(plan, capsys):
+    assert run.main([plan, "slots=0"]) == 2
+    assert capsys.readouterr().err.startswith("slots=0 is not known; allowed: slots=1")
+    assert run.main(["missing.yaml"]) == 2
+    assert "missing.yaml" in capsys.readouterr().err
+
+
+def test_a_real_run_from_start_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["agent.network.hidden_size=16", "agent.unroll_length=5", "env.num_envs=1"]
+    plan = {**PLAN, "arms": {"none": ["aux=none"]}, "seeds": [5], "settings": tiny}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    assert run.main(["plan.yaml"]) == 0
+    assert "finished  room_watermaze none seed 5" in capsys.readouterr().out
+    assert run.main(["plan.yaml"]) == 0
+    assert "1 finished, 0 running, 0 open" in capsys.readouterr().out
+    log = "runs/labsim/room_watermaze/a2c_laptop/none/seed_5/train.log"
+    assert "1,000 of 1,000 frames" in (tmp_path / log).read_text()
