@@ -12,6 +12,7 @@ import yaml
 from agents import checkpoint
 from agents.run_folder import RunFolder
 from studies import local, run
+from studies.start import LOG
 from studies.state import state
 
 PLAN = {
@@ -53,10 +54,10 @@ def plan(tmp_path, monkeypatch):
 def stand_in(monkeypatch, mode_of):
     """Replace training; `mode_of` a run's name."""
 
-    def start(run):
+    def start(run, machine):
         run.config.folder.mkdir(parents=True, exist_ok=True)
         arguments = [str(run.config.folder), mode_of(run.name)]
-        with open(run.config.folder / local.LOG, "ab") as log:
+        with open(run.config.folder / LOG, "ab") as log:
             return subprocess.Popen([sys.executable, "-c", TRAIN, *arguments], stdout=log)
 
     monkeypatch.setattr(local, "start", start)
@@ -99,7 +100,7 @@ def test_a_signal_reaches_every_run_once_and_ends_the_study(plan, monkeypatch, t
 
 def test_a_run_that_somebody_trains_is_running(plan, monkeypatch, capsys):
     stand_in(monkeypatch, lambda name: "train")
-    (first, *_) = run.planned_runs(run.read_plan(local.Path(plan)))
+    (first, *_) = run.planned_runs(run.read_plan(run.Path(plan)))
     with RunFolder(first.config.folder):
         assert state(first.config) == "running"
         assert run.main([plan]) == 0
@@ -120,7 +121,9 @@ def test_dry_run_prints_commands_and_an_estimate_from_runs_begun(plan, tmp_path,
 
 def test_mistakes_are_one_sentence(plan, capsys):
     assert run.main([plan, "slots=0"]) == 2
-    assert capsys.readouterr().err.startswith("slots=0 is not known; allowed: slots=1")
+    assert capsys.readouterr().err.startswith("slots=0: it must be a number from 1 on")
+    assert run.main([plan, "slot=2"]) == 2
+    assert capsys.readouterr().err.startswith("slot=2 is not known; allowed: slots=, run_root=")
     assert run.main(["missing.yaml"]) == 2
     assert "missing.yaml" in capsys.readouterr().err
 
