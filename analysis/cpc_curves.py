@@ -21,7 +21,7 @@ from analysis.figure import (
     MILLION,
     add_caption,
     check_figure_path,
-    draw_level_line,
+    draw_level_lines,
     draw_seeds,
     house_style,
     new_figure,
@@ -150,8 +150,8 @@ def _draw_chance(arm: Arm, accuracy_axes: Axes, loss_axes: Axes) -> list[str]:
     levels = [level for run in arm.runs if (level := chance_levels(run)) is not None]
     if levels:
         chance, log_n = np.mean(levels, axis=0)
-        draw_level_line(accuracy_axes, chance, f"chance\n{chance:.2g}")
-        draw_level_line(loss_axes, log_n, f"log N\n{log_n:.2f}")
+        draw_level_lines(accuracy_axes, [chance], f"chance\n{chance:.2g}")
+        draw_level_lines(loss_axes, [log_n], f"log N\n{log_n:.2f}")
     accuracy_axes.set_ylim(bottom=0)
     return ["Dotted: guessing among N candidates (mean over training)."] if levels else []
 

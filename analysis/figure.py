@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,19 @@ def add_caption(figure: Figure, sentences: Iterable[str]) -> None:
 
 
 def draw_seeds(
-    axes: Axes, x: FloatArray, curves: FloatArray, colour: Any, line_style: Any, label: str
+    axes: Axes,
+    x: FloatArray,
+    curves: FloatArray,
+    colour: Any,
+    line_style: Any,
+    label: str,
+    every_seed: bool = False,
 ) -> list[str]:
     """Draw one line per seed and their summary; return the sentences that explain them.
 
     `x` [N], `curves` [S, N] with NaN where a seed has nothing. The summary covers only the points
-    where all seeds have something: elsewhere it would jump with the seeds that take part.
+    where all seeds have something: elsewhere it would jump with the seeds that take part. With a
+    band, single seeds are drawn only where they have not all come as far, or with `every_seed`.
     """
     known = ~np.isnan(curves)
     complete = known.all(axis=0)
@@ -106,27 +113,28 @@ def draw_seeds(
         notes = ["Band: 95 % bootstrap interval of the interquartile mean (IQM) over seeds."]
     else:
         notes = [f"Fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: no interval."]
-    # With a band, single seeds are shown only where they have not all come as far.
-    if len(curves) > 1 and (summary.low is None or (known.any(axis=0) & ~complete).any()):
+    alone = summary.low is None or (known.any(axis=0) & ~complete).any() or every_seed
+    if len(curves) > 1 and alone:
         for curve, there in zip(curves, known, strict=True):
             axes.plot(x[there], curve[there], linewidth=0.8, alpha=0.45, zorder=2, **style)
         notes.insert(0, f"Thin: seeds; thick: their {summary.statistic}, where all have data.")
     return notes
 
 
-def draw_level_line(axes: Axes, height: float, text: str, side: str = "center") -> None:
-    """Draw a dotted line across at `height`, named in the right margin.
+def draw_level_lines(axes: Axes, heights: Sequence[float], text: str) -> None:
+    """Draw dotted lines across at `heights`, named in the right margin.
 
-    side: where the name stands; "bottom": on the line, "top": below it, "center".
+    The text stands beside a single line, and on the lowest of several, which it lists from above.
     """
-    axes.axhline(height, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
+    for height in heights:
+        axes.axhline(height, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
     axes.annotate(
         text,
-        (1.0, height),
+        (1.0, min(heights)),
         xycoords=axes.get_yaxis_transform(),
         xytext=(4, 0),
         textcoords="offset points",
-        va=side,
+        va="center" if len(heights) == 1 else "bottom",
         fontsize=8,
         color="0.35",
         annotation_clip=False,

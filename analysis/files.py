@@ -27,14 +27,16 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
 class CommandLine(argparse.ArgumentParser):
     """Arguments of a command on run folders; a mistake is one sentence and exit code 2."""
 
-    def __init__(self, prog: str, description: str) -> None:
+    def __init__(self, prog: str, description: str, default: Path | None = None) -> None:
         super().__init__(prog=prog, description=description)
+        by_default = "" if default is None else f" (default: {default})"
         self.add_argument(
             "runs",
             metavar="RUN",
-            nargs="+",
+            nargs="+" if default is None else "*",
             type=Path,
-            help="a run's folder, or a folder that holds run folders at any depth",
+            default=None if default is None else [default],
+            help=f"a run's folder, or a folder that holds run folders at any depth{by_default}",
         )
 
     def error(self, message: str) -> NoReturn:

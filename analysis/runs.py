@@ -94,6 +94,11 @@ class Run:
         return int(self.config["seed"])
 
     @property
+    def total_frames(self) -> float:
+        """Environment frames after which the run is finished; 0 if it does not say."""
+        return float(self.config.get("total_frames", 0))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Everything that decides what is learned, as {"agent.learning_rate": 4e-3, ...}."""
         kept = {key: value for key, value in self.config.items() if key not in RECORD_KEYS}

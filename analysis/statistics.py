@@ -1,9 +1,13 @@
 """The arithmetic behind figures and tables: binned means, interquartile means, intervals.
 
 A claim about a method rests on seeds, not on episodes, so every interval here is over seeds, and
-there is none for fewer than five of them.
+there is none for fewer than five of them. They are percentile bootstraps, which for five seeds are
+narrower than they say: of normally distributed seeds they cover the truth in 90 % of cases. Two
+arms that do not differ have separated intervals in 2 % of cases; arms that differ by two standard
+deviations of a seed, in 60 %.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +30,23 @@ class Aggregate(NamedTuple):
     high: FloatArray | None  # [N]
 
 
+class Estimate(NamedTuple):
+    """A number that seeds support, with its 95 % interval; NaN ends below five seeds."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there were seeds enough for an interval."""
+        return not np.isnan(self.low)
+
+    def side_of(self, other: "Estimate") -> int:
+        """1 if this interval lies wholly above the other, -1 if below, 0 if they meet or lack."""
+        return int(self.low > other.high) - int(self.high < other.low)
+
+
 def statistic_name(seeds: int) -> str:
     """How `aggregate_seeds` summarises that many seeds."""
     return "mean" if seeds < MIN_SEEDS_FOR_INTERVAL else "IQM"
@@ -36,6 +57,11 @@ def weighted_mean(values: FloatArray, weights: FloatArray) -> float:
     known = ~np.isnan(values)
     total = float(weights[known].sum())
     return float((weights[known] * values[known]).sum()) / total if total > 0 else float("nan")
+
+
+def mean_of_known(values: FloatArray) -> float:
+    """Mean of the values [N] that are not NaN; NaN if there is none."""
+    return weighted_mean(values, np.ones_like(values))
 
 
 def bin_centres(bin_width: float, bins: int) -> FloatArray:
@@ -77,6 +103,20 @@ def interquartile_mean(values: FloatArray, axis: int = 0) -> FloatArray:
     return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
 
 
+def centre_of_seeds(curves: FloatArray) -> FloatArray:
+    """Mean of `curves` [S, N] over fewer than five seeds, else interquartile mean, [N].
+
+    A point where any seed is NaN is NaN.
+    """
+    if statistic_name(len(curves)) == "mean":
+        return curves.mean(axis=0)
+    known = ~np.isnan(curves).any(axis=0)
+    centre = np.full(curves.shape[1], np.nan)
+    if known.any():
+        centre[known] = interquartile_mean(curves[:, known])
+    return centre
+
+
 def aggregate_seeds(curves: FloatArray) -> Aggregate:
     """Summarise `curves` [S, N], one row per seed, at each of the N points.
 
@@ -84,22 +124,63 @@ def aggregate_seeds(curves: FloatArray) -> Aggregate:
     percentile-bootstrap 95 % interval, seeds being resampled whole. A fixed generator makes the
     interval a function of the data. A point where any seed is NaN is NaN.
     """
-    statistic = statistic_name(len(curves))
+    statistic, centre = statistic_name(len(curves)), centre_of_seeds(curves)
     if statistic == "mean":
-        return Aggregate(statistic, curves.mean(axis=0), None, None)
-    centre, low, high = (np.full(curves.shape[1], np.nan) for _ in range(3))
-    known = ~np.isnan(curves).any(axis=0)
+        return Aggregate(statistic, centre, None, None)
+    low, high = (np.full(curves.shape[1], np.nan) for _ in range(2))
+    known = ~np.isnan(centre)
     if known.any():
-        centre[known] = interquartile_mean(curves[:, known])
-        interval = stats.bootstrap(
-            (curves[:, known],),
-            interquartile_mean,
-            axis=0,
-            vectorized=True,
-            method="percentile",
-            confidence_level=CONFIDENCE_LEVEL,
-            n_resamples=BOOTSTRAP_RESAMPLES,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        low[known], high[known] = interval.low, interval.high
+        low[known], high[known] = _bootstrap_interval([curves[:, known]], interquartile_mean)
     return Aggregate(statistic, centre, low, high)
+
+
+def estimate_of_seeds(values: FloatArray) -> Estimate:
+    """`aggregate_seeds` of one number per seed, [S]."""
+    summary = aggregate_seeds(values[:, None])
+    if summary.low is None or summary.high is None:
+        return Estimate(float(summary.centre[0]))
+    return Estimate(float(summary.centre[0]), float(summary.low[0]), float(summary.high[0]))
+
+
+def probability_of_improvement(strata: Sequence[tuple[FloatArray, FloatArray]]) -> Estimate:
+    """How probably a seed of the one arm scores higher than one of the other.
+
+    P(x > y) + P(x = y) / 2 over all pairs of a stratum's scores x [S1] and y [S2], which is Mann
+    and Whitney's U / (S1 * S2), averaged over the strata (levels); Agarwal et al. 2021. The
+    interval resamples the seeds of each arm within each stratum; none where an arm has fewer than
+    five. NaN without strata or with a score that is NaN.
+    """
+    samples = [scores for pair in strata for scores in pair]
+    if not samples or any(np.isnan(scores).any() for scores in samples):
+        return Estimate(float("nan"))
+    value = float(_mean_improvement(*samples))
+    if min(map(len, samples)) < MIN_SEEDS_FOR_INTERVAL:
+        return Estimate(value)
+    low, high = _bootstrap_interval(samples, _mean_improvement)
+    return Estimate(value, float(low), float(high))
+
+
+def _mean_improvement(*samples: FloatArray, axis: int = -1) -> FloatArray:
+    """Mean over strata of P(x > y) + P(x = y) / 2; `samples` are x, y, x, y, ..."""
+    shares = []
+    for x, y in zip(samples[::2], samples[1::2], strict=True):
+        x, y = np.moveaxis(x, axis, -1)[..., None], np.moveaxis(y, axis, -1)[..., None, :]
+        shares.append(((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1)))
+    return np.mean(shares, axis=0)
+
+
+def _bootstrap_interval(
+    samples: Sequence[FloatArray], statistic: Callable[..., FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Percentile interval of `statistic` of samples that are resampled along their first axis."""
+    interval = stats.bootstrap(
+        tuple(samples),
+        statistic,
+        axis=0,
+        vectorized=True,
+        method="percentile",
+        confidence_level=CONFIDENCE_LEVEL,
+        n_resamples=BOOTSTRAP_RESAMPLES,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return interval.low, interval.high

@@ -10,19 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.arms import Arm, group_arms
 from analysis.files import CommandLine
-from analysis.runs import Run, find_runs
+from analysis.report import NOTHING, markdown, number
+from analysis.runs import find_runs
+from analysis.scores import FINAL_SHARE, final_return, final_seconds
 from analysis.statistics import (
     MIN_SEEDS_FOR_INTERVAL,
-    FloatArray,
-    aggregate_seeds,
-    weighted_mean,
+    estimate_of_seeds,
+    mean_of_known,
+    statistic_name,
 )
 
-FINAL_SHARE = 0.1  # of a run's frames, at their end
 HEADER = (
     "level",
     "runs",
@@ -48,54 +48,26 @@ def markdown_table(run_dirs: Iterable[Path]) -> str:
     by_level = itertools.groupby(
         find_runs(run_dirs), key=lambda run: (run.level, run.backend, run.preset)
     )
-    lines = [HEADER, ("---",) * len(HEADER)]
-    for level, runs in by_level:
-        lines += [_line(level, arm) for arm in group_arms(runs)]
-    return "\n".join([*map(_markdown_row, lines), "", NOTE])
-
-
-def final_return(run: Run) -> float:
-    """Mean return over the last tenth of the run's frames; NaN if no episode ended there."""
-    returns, late = run.returns, _late(run)
-    return weighted_mean(returns.mean_return[late], returns.episodes[late])
-
-
-def final_seconds(run: Run) -> tuple[float, float]:
-    """Mean seconds to first and to later successes in the last tenth; NaN where there are none."""
-    returns, late = run.returns, _late(run)
-    return (
-        weighted_mean(returns.first_seconds[late], returns.first_count[late]),
-        weighted_mean(returns.later_seconds[late], returns.later_count[late]),
-    )
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    escaped = [cell.replace("|", r"\|") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
-
-
-def _late(run: Run) -> NDArray[np.bool_]:
-    return run.returns.frames > (1 - FINAL_SHARE) * run.frames
+    lines = [_line(level, arm) for level, runs in by_level for arm in group_arms(runs)]
+    return f"{markdown(HEADER, lines)}\n\n{NOTE}"
 
 
 def _line(level: tuple[str, ...], arm: Arm) -> tuple[str, ...]:
     finals = np.array([final_return(run) for run in arm.runs])
-    summary = aggregate_seeds(finals[:, None])
-    interval = "–"
-    if summary.low is not None and summary.high is not None:
-        interval = f"{_number(summary.low[0])} to {_number(summary.high[0])}"
+    summary = estimate_of_seeds(finals)
+    interval = f"{number(summary.low)} to {number(summary.high)}"
     first, later = np.array([final_seconds(run) for run in arm.runs]).T
-    statistic = "" if len(finals) == 1 else f"{summary.statistic} "
+    statistic = "" if len(finals) == 1 else f"{statistic_name(len(finals))} "
     return (
         ", ".join(level),
         arm.label,
         ", ".join(str(run.seed) for run in arm.runs),
         _frames(arm),
-        f"{statistic}{_number(summary.centre[0])}",
-        interval,
-        ", ".join(_number(final) for final in finals),
-        _number(_mean_of_known(first)),
-        _number(_mean_of_known(later)),
+        f"{statistic}{number(summary.value)}",
+        interval if summary.has_interval else NOTHING,
+        ", ".join(number(final) for final in finals),
+        number(mean_of_known(first)),
+        number(mean_of_known(later)),
     )
 
 
@@ -104,14 +76,6 @@ def _frames(arm: Arm) -> str:
     ends = {f"{run.frames / 1e6:.1f}": None for run in sorted(arm.runs, key=lambda r: r.frames)}
     texts = list(ends)
     return texts[0] if len(texts) == 1 else f"{texts[0]}–{texts[-1]}"
-
-
-def _mean_of_known(values: FloatArray) -> float:
-    return weighted_mean(values, np.ones_like(values))
-
-
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -22,6 +22,8 @@ def test_wheel_is_imported_from_another_directory(tmp_path):
         "import agents.learner, analysis.curves, configs, cpc_aux, envs, evaluate, train_agent\n"
         f"site = {str(site)!r}\n"
         "assert all(m.__file__.startswith(site) for m in (agents, configs, envs, evaluate))\n"
+        "from analysis.published import published_curves\n"
+        "assert published_curves('room_watermaze', 1e7)\n"
         "import gymnasium\n"
         "gymnasium.make('labsim/room_watermaze-v0').close()\n"
     )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
 
 from analysis.arms import group_arms
 from analysis.curves import choose_bins, main, plot_level, return_figure, seed_curves
 from analysis.export import export_run
 from analysis.runs import find_runs, open_run
+from tests.analysis.drawn import caption, heights, labelled, legend_texts, thin
 
 MakeRun = Callable[..., Path]
 RED, BLUE = "#d62728", "#1f77b4"
@@ -30,27 +30,6 @@ def episodes(values: list[float], per_bin: int = 10, width: int = 100) -> list[t
 def panel(run_dirs: list[Path], results: Path) -> Axes:
     (axes,) = return_figure(run_dirs, results).axes
     return axes
-
-
-def heights(line: Line2D) -> np.ndarray:
-    return np.asarray(line.get_ydata(), dtype=np.float64)
-
-
-def legend_texts(axes: Axes) -> list[str]:
-    legend = axes.get_legend()
-    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
-
-
-def labelled(axes: Axes) -> list[Line2D]:
-    return [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-
-
-def thin(axes: Axes) -> list[Line2D]:
-    return [line for line in axes.get_lines() if line.get_linewidth() < 1]
-
-
-def caption(figure: Any) -> str:
-    return " ".join(figure._supxlabel.get_text().split())
 
 
 def test_one_seed_is_the_mean_of_its_bins_at_their_middle(

@@ -8,7 +8,15 @@ from analysis.cpc_curves import chance_levels, read_horizons
 from analysis.curves import seed_curves
 from analysis.export import export_run, main
 from analysis.runs import find_runs, open_run, read_table
-from analysis.table import final_return, final_seconds, markdown_table
+from analysis.scores import (
+    area,
+    final_entropy,
+    final_return,
+    final_seconds,
+    success_share,
+    trailing_returns,
+)
+from analysis.table import markdown_table
 from tests.analysis.conftest import write_csv
 
 MakeRun = Callable[..., Path]
@@ -62,6 +70,9 @@ def test_an_exported_run_reads_like_the_run(run_folder: Path, tmp_path: Path) ->
         )
     assert final_return(small) == pytest.approx(final_return(run), rel=1e-5)
     assert final_seconds(small) == pytest.approx(final_seconds(run), rel=1e-5)
+    for score in (area, final_entropy, success_share):
+        assert score(small) == pytest.approx(score(run), rel=1e-5)
+    np.testing.assert_allclose(trailing_returns(small), trailing_returns(run), rtol=1e-5)
     assert markdown_table([small.folder]) == markdown_table([run_folder])
     assert chance_levels(small) == chance_levels(run) == (0.125, 4.5)
 

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 
 from analysis.statistics import (
+    Estimate,
     aggregate_seeds,
     bin_centres,
     binned_means,
     binned_sums,
+    estimate_of_seeds,
     interquartile_mean,
+    probability_of_improvement,
     weighted_mean,
 )
 
@@ -103,3 +107,65 @@ def test_the_interval_lies_within_the_seeds(values: list[float]) -> None:
     assert summary.low is not None
     assert summary.high is not None
     assert min(values) - 1e-9 <= summary.low[0] <= summary.high[0] <= max(values) + 1e-9
+
+
+def test_intervals_that_meet_are_not_separated() -> None:
+    middle = Estimate(3.0, 2.0, 4.0)
+    assert Estimate(6.0, 4.1, 7.0).side_of(middle) == 1
+    assert Estimate(1.0, 0.0, 1.9).side_of(middle) == -1
+    assert Estimate(5.0, 4.0, 6.0).side_of(middle) == 0
+    assert Estimate(9.0).side_of(middle) == middle.side_of(Estimate(9.0)) == 0
+
+
+def test_an_estimate_is_the_seeds_summary() -> None:
+    few = estimate_of_seeds(np.array([1.0, 2.0, 6.0]))
+    assert few.value == 3.0
+    assert not few.has_interval
+    five = estimate_of_seeds(np.array([1.0, 2.0, 3.0, 4.0, 90.0]))
+    assert five.value == 3.0
+    assert five.low < 3.0 < five.high
+
+
+def test_probability_of_improvement_counts_the_pairs_that_improve() -> None:
+    tied = np.array([2.0, 3.0]), np.array([2.0, 1.0])  # 3 of 4 pairs, and half of one
+    even = np.array([1.0, 5.0, 9.0]), np.array([5.0])
+    assert probability_of_improvement([tied]).value == 0.875
+    assert probability_of_improvement([even]).value == 0.5
+    assert probability_of_improvement([tied, even]).value == (0.875 + 0.5) / 2
+    assert not probability_of_improvement([tied]).has_interval
+
+
+def test_probability_of_improvement_is_mann_and_whitneys_u() -> None:
+    rng = np.random.default_rng(13)
+    x, y = rng.normal(size=7), rng.normal(size=11)
+    estimate = probability_of_improvement([(x, y)])
+    assert estimate.value == pytest.approx(mannwhitneyu(x, y).statistic / 77)
+    assert 0 < estimate.low < estimate.value < estimate.high < 1
+    assert probability_of_improvement([(y, x)]).high == pytest.approx(1 - estimate.low)
+
+
+def test_strata_narrow_the_interval_and_are_never_mixed() -> None:
+    """Scores of different levels are not compared: here each level is undecided by itself."""
+    one, two = np.arange(5.0), 1000 + np.arange(5.0)
+    both = probability_of_improvement([(one, one), (two, two)])
+    alone = probability_of_improvement([(one, one)])
+    assert both.value == alone.value == 0.5
+    assert both.high - both.low < alone.high - alone.low
+
+
+def test_nothing_improves_without_scores() -> None:
+    assert np.isnan(probability_of_improvement([]).value)
+    assert np.isnan(probability_of_improvement([(np.array([NAN]), np.ones(1))]).value)
+
+
+def test_how_often_five_seeds_tell_the_truth() -> None:
+    """The shares that the module's docstring states, from 600 pairs of normal arms."""
+    one, two = np.random.default_rng(17).normal(size=(2, 5, 600))
+    a, b = aggregate_seeds(one), aggregate_seeds(two)
+    assert a.low is not None
+    assert a.high is not None
+    assert b.low is not None
+    assert b.high is not None
+    assert 0.87 < np.mean((a.low < 0) & (a.high > 0)) < 0.93
+    assert np.mean((a.low > b.high) | (a.high < b.low)) < 0.04
+    assert 0.55 < np.mean(a.high < b.low + 2) < 0.65

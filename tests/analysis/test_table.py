@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from analysis.runs import open_run
-from analysis.table import final_return, final_seconds, main, markdown_table
+from analysis.scores import final_return, final_seconds
+from analysis.table import main, markdown_table
 
 MakeRun = Callable[..., Path]
 

@@ -1,0 +1,63 @@
+"""What the commands that compare runs leave: a figure, and tables in Markdown and CSV beside it."""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from analysis.figure import save_figure
+from analysis.files import replaced_when_complete
+from analysis.statistics import Estimate
+
+NOTHING = "–"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A cell for `value`; a dash for NaN."""
+    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """A cell such as "3.10 (2.80 to 3.50)", or the number alone where there is no interval."""
+    if not estimate.has_interval:
+        return number(estimate.value)
+    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)
+
+
+def save_report(
+    out: Path, figure: Figure, text: str, records: Sequence[Mapping[str, Any]]
+) -> list[Path]:
+    """Write the figure as `out`, `text` as .md and `records` as .csv beside it; return the paths.
+
+    Records are rows of equal keys; numbers are written with six digits, NaN and None as nothing.
+    Raises ValueError for an ending that is no figure's, OSError.
+    """
+    save_figure(figure, out)
+    text_path, table_path = out.with_suffix(".md"), out.with_suffix(".csv")
+    with replaced_when_complete(text_path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    with (
+        replaced_when_complete(table_path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(records[0])
+        writer.writerows(map(_cell, record.values()) for record in records)
+    return [out, text_path, table_path]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        if value.is_integer():
+            return int(value)
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return value
