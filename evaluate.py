@@ -123,7 +123,8 @@ def play(
                 agent, env, settings.episodes, seed, settings.greedy, watch, count.show
             )
         except EpisodesLostError as error:
-            raise EpisodesLostError(f"{error}; {getattr(env, 'last_failure', None)}") from error
+            cause = getattr(env, "last_failure", None)
+            raise EpisodesLostError(f"{error}; {cause}") from error
         return episodes, getattr(env, "worker_restarts", 0)  # labsim has no workers
 
 

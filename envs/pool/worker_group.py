@@ -51,8 +51,8 @@ class WorkerGroup:
 
     `send` starts a step and returns, `receive` waits for it. A worker that dies, raises or takes
     longer than `timeout_s` is replaced: its environments begin anew, and the step in which that
-    happened reports them as lost. Not so if it never made a step: what is wrong
-    with the environment or its settings would fail again.
+    happened reports them as lost. Not so one that never made a step: what is wrong with its
+    environment or their settings would stay wrong.
     """
 
     def __init__(

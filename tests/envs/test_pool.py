@@ -183,6 +183,8 @@ def test_last_words_of_a_process_are_passed_on(pool_of, capfd):
     why = "the process ended unexpectedly (signal 6; it said: the floor is gone)"
     assert pool.last_failure == f"environment 0: {why}"
     assert "first\nthe  floor\tis gone\nstack" in capfd.readouterr().err, "as it was said"
+    pool.step_into(np.ones(1, int), obs)
+    assert wait_until(lambda: workers(pool)[0].process._words._read > 0)
     os.kill(pids(pool)[0], signal.SIGKILL)
     pool.step_into(np.ones(1, int), obs)
     assert pool.last_failure.endswith("(signal 9)"), "nothing of what was said before"

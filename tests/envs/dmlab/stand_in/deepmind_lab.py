@@ -277,12 +277,10 @@ class Lab:
 
     def _abort(self, message: str) -> None:
         """End the process, as a failed CHECK does, after the engine's own chatter."""
-        script = "baselab/game_scripts/decorators/timeout.lua"
-        words = (
-            f"[deepmind/engine/context.cc:561] Check failed: result.ok() - {script}:68: {message}"
-        )
-        trace = f"stack traceback:\n\t{script}:68: in function <{script}:67>\n"
-        os.write(2, f"--- Common Initialization Complete ---\n{words}\n{trace}".encode())
+        check = "[deepmind/engine/context.cc:1] Check failed: result.ok()[hasEpisodeFinished] - "
+        where = "baselab/game_scripts/decorators/timeout.lua:68"
+        trace = f"stack traceback:\n\t{where}: in function 'hasEpisodeFinished'\n"
+        os.write(2, f"Sound memory manager started\n{check}{where}: {message}\n{trace}".encode())
         os.abort()
 
     def _specs(self) -> list[dict[str, Any]]:
