@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from agents.batched_env import BatchedEnv, over
+from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.rollout import act
@@ -14,8 +15,14 @@ from agents.sb3_agent import SB3Agent
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999
+MAX_LOST_STEPS = 10  # or as many as there were episodes
 
 
+class EpisodesLostError(Exception):
+    """Environments fail more often than they end an episode; the message gives the numbers."""
+
+
+@one_thread()  # the environments have the other cores
 def evaluate(
     agent: Agent | SB3Agent,
     env: BatchedEnv,
@@ -23,13 +30,17 @@ def evaluate(
     seed: int = FIRST_SEED,
     greedy: bool = False,
     watch: Callable[[np.ndarray], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Episode]:
     """Return `episodes` whole episodes of `agent` in `env`, in the order of the environments.
 
     Every environment plays its share, decided beforehand: taking the first ones to finish would
     favour short episodes. `seed`: environment i starts with seed + i. `greedy`: take the most
     likely action instead of sampling. `watch` is given each observation of environment 0's first
-    episode before the agent acts on it.
+    episode before the agent acts on it; `progress`, after each step, how many episodes have ended.
+
+    Raises EpisodesLostError: environments failed in more than MAX_LOST_STEPS steps, and more often
+    than episodes ended.
     """
     device = next(agent.parameters()).device
     B = env.num_envs
@@ -44,6 +55,7 @@ def evaluate(
     last_action = torch.full((B,), -1)
     last_reward = torch.zeros(B)
     core_state = agent.initial_state(B)
+    lost_steps = 0
     while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
         if watch is not None and not played[0]:
             watch(obs[0])
@@ -64,6 +76,14 @@ def evaluate(
         for i, episode in tracker.add(result):
             if len(played[i]) < share[i]:
                 played[i].append(episode)
+        done = sum(map(len, played))
+        if progress is not None:
+            progress(done)
+        lost_steps += result.lost is not None and bool(result.lost.any())
+        if lost_steps > max(MAX_LOST_STEPS, done):
+            raise EpisodesLostError(
+                f"environments failed {lost_steps} times while {done} episodes ended"
+            )
         is_first = torch.from_numpy(over(result))
         reward = torch.from_numpy(result.reward).clamp(-1, 1)
         last_action = torch.where(is_first, -1, action)

@@ -82,3 +82,39 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class EpisodeCount:
+    """Shows how many of `total` episodes have ended: a bar, or a line per tenth off terminals."""
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._total = total
+        self._shown = 0
+        self._bar = Progress(
+            console=self.console, disable=not self.console.is_terminal, transient=True
+        )
+        self._task = self._bar.add_task("episodes", total=total)
+
+    def __enter__(self) -> "EpisodeCount":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, ended: int) -> None:
+        """Show that `ended` episodes have ended."""
+        if ended == self._shown:
+            return
+        self._bar.update(self._task, completed=ended)
+        if not self.console.is_terminal and 10 * ended // self._total > (
+            10 * self._shown // self._total
+        ):
+            print(f"{ended} of {self._total} episodes", flush=True)
+        self._shown = ended

@@ -1,12 +1,14 @@
-"""A run's settings: their schema, yaml files and composition, and the learner they make."""
+"""Settings: a run's schema, yaml files and composition, and the learner they make; evaluation's."""
 
 from configs.compose import Job, compose_jobs, jobs_from_command_line
+from configs.evaluation import EvaluationSettings, parse_evaluation
 from configs.learners import AnyLearner, make_learner
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.typed import from_mapping
 
 __all__ = [
     "AnyLearner",
+    "EvaluationSettings",
     "Job",
     "LogConfig",
     "ResumeConfig",
@@ -15,4 +17,5 @@ __all__ = [
     "from_mapping",
     "jobs_from_command_line",
     "make_learner",
+    "parse_evaluation",
 ]

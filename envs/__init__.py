@@ -4,6 +4,7 @@ Importing this package registers `labsim/<level>-v0` and `miniworld/<level>-v0` 
 engines are loaded on use.
 """
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from envs.miniworld import register as register_miniworld
 if TYPE_CHECKING:
     from envs.labsim.vector_env import LabsimVectorEnv
     from envs.pool import WorkerPool
+
+log = logging.getLogger(__name__)
 
 WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
@@ -69,8 +72,13 @@ def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int
     from envs.pool import WorkerPool
     from envs.single import make_env
 
+    if config.backend == "dmlab":
+        from envs.dmlab.settings import ignored
+
+        for name in ignored(config.level, config.lab_settings or {}):
+            log.warning("env.lab_settings.%s changes nothing on %s", name, config.level)
     in_a_group = -(-num_envs // 2)
-    # Two Labs in one process crash, and two MiniWorlds share one OpenGL context.
+    # Two Labs in one process can crash, and two MiniWorlds share one OpenGL context.
     alone = config.backend in ("dmlab", "miniworld")
     per_worker = 1 if alone else -(-in_a_group // max(1, num_threads - 1))
     return WorkerPool(

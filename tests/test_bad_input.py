@@ -144,6 +144,12 @@ def test_no_space_left(finished_run, sentence):
         (["video=a.avi"], "its name must end in .mp4."),
         (["video=nowhere/a.mp4"], "No such file or directory: nowhere/a.mp4"),
         (["seed=-1"], "seed is -1; it must lie between 0 and"),
+        (["episodes=[1"], "'episodes=[1' cannot be read; write key=value"),
+        (["device=gpu"], "device is 'gpu'; allowed: auto, cpu, cuda."),
+        (["num_envs=0"], "num_envs is 0; it must be at least 1."),
+        (["json=nowhere/a.json"], "json is 'nowhere/a.json'; it must be a file in a folder"),
+        (["env=nowhere"], "unknown level 'nowhere': allowed are"),
+        (["env.levle=x"], "env.levle is not a setting; allowed here: env.level, "),
     ],
 )
 def test_bad_evaluation_setting(arguments, expected, finished_run, sentence):

@@ -1,24 +1,39 @@
 """Evaluation: the right episodes, the same memory as in training, and a film."""
 
+import dataclasses
+import errno
+import io
 import itertools
+import json
+import os
+import re
+from pathlib import Path
 
 import gymnasium
 import imageio.v2 as imageio
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import evaluate as command
+import train_agent
 from agents.actor import Actor, collect
-from agents.config import NetworkConfig
+from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
+from agents.progress import EpisodeCount
 from agents.rollout import Rollout
 from agents.video import picture
-from configs import learners
+from configs import RunConfig, learners, parse_evaluation
+from cpc_aux.config import AuxConfig
+from envs import EnvConfig
+from tests.envs.dmlab.conftest import STAND_IN
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train
+
+CPU = torch.device("cpu")
 
 
 def make_agent(env):
@@ -113,7 +128,9 @@ def test_description():
 
 
 class RandomImages(RandomEnds):
-    """Looks like a level: images, and a picture from above."""
+    """Looks like a level: images, nine actions, and a picture from above."""
+
+    num_actions = 9
 
     def __init__(self, num_envs):
         super().__init__(num_envs)
@@ -138,6 +155,128 @@ def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys):
     assert "(5 episodes)" in out
     with imageio.get_reader("film.mp4") as reader:
         assert reader.get_data(0).shape == (288, 384, 3)
+
+
+def numbers(path):
+    return json.loads(Path(path).read_text())
+
+
+def test_agent_plays_in_another_world(monkeypatch, tmp_path, capsys):
+    """Trained on images, it plays another level in (a stand-in of) DeepMind Lab."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(STAND_IN)
+    monkeypatch.setattr(learners, "make_vec_env", lambda config, n, **kw: RandomImages(n))
+    assert train("agent.network.encoder=shallow", "total_frames=60", "env=room_watermaze") == 0
+    capsys.readouterr()
+    run = str(FOLDER / "none/seed_1")
+    there = ["env=seekavoid_arena_01", "env.backend=dmlab", "num_envs=3", "json=real.json"]
+    assert command.main([run, *there, "episodes=5"]) == 0
+    out = capsys.readouterr().out
+    assert "5 episodes with sampled actions after 60 frames, in dmlab/seekavoid_arena_01" in out
+    assert "\n5 of 5 episodes\n" in out
+    assert "mean return 0.00, 95 % interval 0.00 to 0.00 (5 episodes)" in out
+    result = numbers("real.json")
+    assert result["return"] == {"mean": 0, "interval": [0, 0], "count": 5}
+    assert result["first_success_seconds"] == {"mean": None, "interval": [None, None], "count": 0}
+    assert result["episodes"] == [{"return": 0, "steps": 300, "success_seconds": []}] * 5
+    there = {"level": "seekavoid_arena_01", "backend": "dmlab", "num_envs": 3}
+    assert (result["env"], result["actions"], result["seed"]) == (there, "sampled", 0)
+    assert (result["frames"], result["environment_failures"]) == (60, 0)
+    assert [path.name for path in tmp_path.iterdir() if "real" in path.name] == ["real.json"]
+
+    cartpole = ["env=gymnasium", "env.id=CartPole-v1", "env.num_envs=2", "json=new.json"]
+    assert command.main([run, *cartpole]) == 2
+    assert "does not fit gymnasium/CartPole-v1: it was trained with" in capsys.readouterr().err
+    assert not Path("new.json").exists()
+
+
+def test_agent_with_another_number_of_actions_is_refused():
+    network = NetworkConfig("mlp", 11)
+    config = RunConfig(
+        EnvConfig("room_watermaze"), AgentConfig(network=network), AuxConfig("none"), "a2c"
+    )
+    with pytest.raises(ValueError, match=r"does not fit labsim/room_watermaze: .* than \(5,\) or"):
+        command.load_agent(config, make_agent(CueMemory(3)).state_dict(), RandomEnds(3), CPU)
+
+
+def test_environments_are_the_runs_own_but_for_what_is_asked():
+    trained = EnvConfig("room_watermaze", "dmlab", 7, hud="full", lab_settings={"a": 1, "b": 2})
+
+    def environments(*arguments):
+        return parse_evaluation(arguments).environments(trained)
+
+    assert environments() == trained
+    assert environments("num_envs=11").num_envs == 11
+    assert environments("num_envs=11", "episodes=5").num_envs == 5
+    changed = environments("env.lab_settings.b=3", "env.level=rooms_watermaze")
+    assert changed == dataclasses.replace(trained, lab_settings={"a": 1, "b": 3})
+    assert environments("env.backend=labsim") == EnvConfig("room_watermaze", num_envs=7)
+    moved = environments("env.backend=miniworld", "env=seekavoid_arena_01")
+    assert moved == EnvConfig("seekavoid_arena_01", "miniworld", 7)
+    general = environments("env=gymnasium", "env.id=CartPole-v1", "env.wrappers.frame_stack=3")
+    assert (general.level, general.wrappers.frame_stack) == ("CartPole-v1", 3)
+    with pytest.raises(ValueError, match=r"env\.hud needs env\.backend=dmlab"):
+        environments("env.backend=labsim", "env.hud=full")
+
+
+def test_environments_that_fail_in_every_episode_end_it(monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(tmp_path)
+    small = ["env.num_envs=3", "agent.network.hidden_size=11", "agent.unroll_length=5"]
+    settings = ["env=gymnasium", "env.id=CartPole-v1", *small, "device=cpu", "total_frames=15"]
+    assert train_agent.main(settings) == 0
+    run = "runs/gymnasium/CartPole-v1/a2c_laptop/none/seed_1"
+    asked = ["env.id=tests.envs.pool_envs:NeverEnds-v0", "num_envs=1", "threads=1", "json=no.json"]
+    assert command.main([run, *asked]) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        r"Stopped: environments failed 11 times while 0 episodes ended; environment 0: "
+        r"RuntimeError: out of breath \(pool_envs.py:\d+\)\.",
+        last,
+    )
+    assert not Path("no.json").exists()
+
+
+def test_result_is_written_whole_or_not_at_all(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    for module in (learners, command):
+        monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomEnds(n))
+    assert train("total_frames=60") == 0
+    run = str(FOLDER / "none/seed_1")
+    assert command.main([run, "json=result.json", "episodes=1"]) == 0
+    before = Path("result.json").read_text()
+    assert numbers("result.json")["return"]["interval"] == [None, None]
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    capsys.readouterr()
+    assert command.main([run, "json=result.json", "episodes=3"]) == 2
+    captured = capsys.readouterr()
+    assert "(3 episodes)" in captured.out
+    assert captured.err == "No space left on device: result.json\n"
+    assert Path("result.json").read_text() == before
+
+
+def test_evaluation_uses_the_cores_that_it_is_given(monkeypatch):
+    used = []
+    env = RandomEnds(3)
+    agent = make_agent(env)
+    monkeypatch.setattr(env, "observe", lambda obs: used.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    evaluate(agent, env, 3)
+    assert set(used) == {1}
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_count_of_episodes():
+    text = io.StringIO()
+    with EpisodeCount(17, Console(file=text, force_terminal=True, width=97)) as count:
+        for ended in (0, 3, 3, 17):
+            count.show(ended)
+    assert "100%" in text.getvalue()
 
 
 def test_picture_shows_the_observation_with_the_map_in_its_corner():

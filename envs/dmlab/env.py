@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from envs.actions import IMPALA_ACTIONS
 from envs.config import canonical_level
 from envs.dmlab.level_cache import LevelCache
+from envs.dmlab.loading import load_lab
 from envs.dmlab.settings import HEIGHT, WIDTH, Setting, lab_config
+from envs.dmlab.temp_folder import TempFolder
 from envs.dmlab.trials import TrialClock
 
 FRAMES_PER_STEP = 4
@@ -52,20 +54,6 @@ RAW_ACTIONS = (
 HALF = 2**30
 
 
-def load_lab() -> ModuleType:
-    """Import the module `deepmind_lab`; raise ValueError, in one sentence, if that fails."""
-    try:
-        import deepmind_lab
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == "deepmind_lab":
-            raise ValueError(
-                "env.backend=dmlab needs the Python module deepmind_lab, which docs/backends.md "
-                "says how to build; env.backend=labsim has the same levels and needs nothing"
-            ) from error
-        raise ValueError(f"DeepMind Lab cannot be loaded: {error}") from error
-    return deepmind_lab
-
-
 class DMLabEnv(gymnasium.Env):
     """DeepMind Lab with IMPALA's nine actions and picture, u8 [72, 96, 3].
 
@@ -78,7 +66,8 @@ class DMLabEnv(gymnasium.Env):
     Where a trial succeeded in a step, its info has "success_seconds": nominal seconds from the
     trial's start (see TrialClock).
 
-    A process can hold one open DMLabEnv only: two DeepMind Labs crash (upstream's issue 134).
+    A process can hold one open DMLabEnv only: two DeepMind Labs in one process have crashed for
+    others (upstream's issue 134).
     Raises ValueError, in one sentence, for unknown names, for settings that DeepMind Lab rejects,
     without the module, and for a second environment.
     """
@@ -104,7 +93,7 @@ class DMLabEnv(gymnasium.Env):
             raise ValueError(f"unknown renderer '{renderer}': allowed are {', '.join(RENDERERS)}")
         if DMLabEnv._open is not None and DMLabEnv._open() is not None:
             raise ValueError(
-                "there is an open DMLabEnv in this process, and a second would crash it: "
+                "there is an open DMLabEnv in this process, and a second can crash it: "
                 "close it, or use one process for each"
             )
         script, self.episode_steps = LEVELS[self.level]
@@ -117,7 +106,13 @@ class DMLabEnv(gymnasium.Env):
         self._first_seed = 0  # of the half that seeds are drawn from
         self._running = False
         self._obs = np.zeros(self.observation_space.shape, np.uint8)
-        self._lab = _start(load_lab(), script, config, renderer, cache)
+        lab = load_lab()
+        self._temp_folder = TempFolder()
+        try:
+            self._lab = _start(lab, script, config, renderer, cache, self._temp_folder.path)
+        except ValueError:
+            self._temp_folder.close()
+            raise
         DMLabEnv._open = weakref.ref(self)
 
     def reset(
@@ -170,6 +165,7 @@ class DMLabEnv(gymnasium.Env):
         self._running = False
         if self._lab.close():
             DMLabEnv._open = None
+        self._temp_folder.close()
 
     def _observe(self) -> int:
         """Take the picture; return how many frames ago the map was loaded."""
@@ -184,6 +180,7 @@ def _start(
     config: dict[str, str],
     renderer: str,
     level_cache: LevelCache | None,
+    temp_folder: str,
 ) -> Any:
     """Make a Lab, and check that it takes our actions: some levels' settings add more."""
     try:
@@ -193,6 +190,7 @@ def _start(
             config=config,
             renderer=renderer,
             level_cache=level_cache,
+            temp_folder=temp_folder,
         )
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"DeepMind Lab does not start: {' '.join(str(error).split())}") from error

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # A copy takes less than a second: what is older was left by a process that was killed.
 ABANDONED_SECONDS = 3600.0
+# The names of copies, and of nothing else: the folder may hold files of the user's.
+COPY = re.compile(r"[0-9a-f]{64}\.[0-9]+-[0-9a-f]{8}\.tmp")
 
 
 class LevelCache:
@@ -25,7 +28,7 @@ class LevelCache:
 
     Files appear whole, under their names, or not at all. A directory that cannot be read or
     written costs time, never the run: an exception in here would end the episode. Nothing is ever
-    deleted except abandoned copies; the user may delete anything at any time.
+    deleted except its own abandoned copies; the user may delete anything at any time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,6 +79,8 @@ class LevelCache:
     def _delete_abandoned(self) -> None:
         oldest = time.time() - ABANDONED_SECONDS
         for copy in self.folder.glob("*.tmp"):
+            if not COPY.fullmatch(copy.name):
+                continue
             with contextlib.suppress(FileNotFoundError):  # another process did it
                 if copy.stat().st_mtime < oldest:
                     copy.unlink()

@@ -26,6 +26,9 @@ RESERVED = {
     "gadgetSwitch": "it would add an action",
 }
 
+# Levels whose scripts (game_scripts/factories) take this setting and do not look at it.
+IGNORING = {"episodeLengthSeconds": ("seekavoid_arena_01", "rooms_keys_doors_puzzle")}
+
 
 def lab_config(hud: str, mixer_seed: int, settings: Mapping[str, Setting]) -> dict[str, str]:
     """Return the `config` of deepmind_lab.Lab; raise ValueError, in one sentence, if out of range.
@@ -61,3 +64,8 @@ def _text(name: str, value: Setting) -> str:
             f"the DeepMind Lab setting '{name}' is {value!r}, but must be text, a number or a bool"
         )
     return str(value)
+
+
+def ignored(level: str, settings: Mapping[str, Setting]) -> list[str]:
+    """Return those of `settings` that change nothing on `level` (this project's name)."""
+    return [name for name in settings if level in IGNORING.get(name, ())]

@@ -11,6 +11,7 @@ from typing import Any
 
 import cloudpickle
 
+from envs.pool.last_words import LastWords
 from envs.pool.worker import Job
 
 COMMAND = "from envs.pool.worker import main; main()"
@@ -49,8 +50,11 @@ class WorkerProcess:
                     "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
                 },
                 stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C and SIGTERM are the learner's: it saves first
             )
+        assert self._process.stderr is not None
+        self._words = LastWords(self._process.stderr)
         self._connection = Connection(here.detach())
         self._send(cloudpickle.dumps(job))
 
@@ -61,6 +65,7 @@ class WorkerProcess:
 
     def call(self, method: str, *arguments: Any) -> None:
         """Start a method of the worker's Environments. Does not raise: `result` does."""
+        self._words.mark()
         self._send(pickle.dumps((method, arguments)))
 
     def _send(self, message: bytes) -> None:
@@ -84,7 +89,9 @@ class WorkerProcess:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "it closed its connection"
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        words = self._words.since_mark()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{how}; it said: {words}" if words else how
 
     def hang_up(self) -> None:
         """Let the process close its environments and end; do not wait for it."""

@@ -37,6 +37,7 @@ class Worker:
         self.job = job
         self._descriptors = memory, lifeline
         self.failures = 0
+        self.works = False  # whether one of its processes has made a step
         self.process = self.start()
 
     def start(self) -> WorkerProcess:
@@ -50,7 +51,8 @@ class WorkerGroup:
 
     `send` starts a step and returns, `receive` waits for it. A worker that dies, raises or takes
     longer than `timeout_s` is replaced: its environments begin anew, and the step in which that
-    happened reports them as lost.
+    happened reports them as lost. Not so one that never made a step: what is wrong with its
+    environment or their settings would stay wrong.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class WorkerGroup:
         self._restarts = np.zeros(self.num_envs, np.int64)
         self._begin_anew = False
         self._lost = np.zeros(self.num_envs, np.bool_)
+        self.last_failure: str | None = None  # of any worker
 
     @property
     def worker_restarts(self) -> int:
@@ -113,12 +116,14 @@ class WorkerGroup:
     def receive(self, obs: NDArray) -> PoolStep:
         """Wait for what was sent; write the observations to obs [B, ...], a copy of B rows.
 
-        Raises WorkerError: a worker failed MAX_FAILURES times in a row.
+        Raises WorkerError: a worker failed before it made a step, or MAX_FAILURES times in a row.
         """
+        stepping = not self._lost.all()
         for worker in self.workers:
             try:
                 worker.process.result(self._timeout_s)
                 worker.failures = 0
+                worker.works |= stepping
             except WorkerError as error:
                 self._replace(worker, error)
                 self._lost[self._columns(worker)] = True
@@ -147,7 +152,10 @@ class WorkerGroup:
     def _replace(self, worker: Worker, error: WorkerError) -> None:
         """Put a new process in a failed one's place, with new episodes; try several times."""
         which = _named(worker.job.start, worker.job.stop)
+        if not worker.works:
+            raise WorkerError(f"{which} failed at the start: {error}") from error
         while True:
+            self.last_failure = f"{which}: {error}"
             worker.process.kill()
             worker.failures += 1
             if worker.failures == MAX_FAILURES:

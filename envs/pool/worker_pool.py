@@ -82,6 +82,11 @@ class WorkerPool:
         """How many workers were replaced since the run began."""
         return sum(group.worker_restarts for group in self.groups)
 
+    @property
+    def last_failure(self) -> str | None:
+        """Which environments failed last, and why; None where all is well."""
+        return next((group.last_failure for group in self.groups if group.last_failure), None)
+
     def reset_into(self, seeds: Sequence[int], obs: NDArray) -> None:
         """Begin an episode in every environment; write observations to obs [B, ...]."""
         for group, columns in zip(self.groups, self._columns, strict=True):

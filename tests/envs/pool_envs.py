@@ -53,10 +53,34 @@ class Clock(Walk):
 
 
 class Failing(Walk):
-    """Cannot be stepped."""
+    """Cannot be stepped with the first action."""
 
     def step(self, action):
-        raise KeyError("the map\nis gone")
+        if action == self.action_space.start:
+            raise KeyError("the map\nis gone")
+        return super().step(action)
+
+
+class Unready(Walk):
+    """Cannot begin an episode."""
+
+    def reset(self, *, seed=None, options=None):
+        raise RuntimeError("no episode")
+
+
+class Aborts(Clock):
+    """Says something after each step; action 0 ends the process with `words`."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def step(self, action):
+        if action == 0:
+            os.write(2, self.words.encode())
+            os.abort()
+        os.write(2, b"a step\n")
+        return super().step(action)
 
 
 class Unmade(Walk):
@@ -114,3 +138,25 @@ class Brittle(Walk):
 
 
 gymnasium.register("Brittle-v0", entry_point="tests.envs.pool_envs:Brittle")
+
+
+class NeverEnds(Clock):
+    """CartPole's observations; no episode lives to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 3:
+            raise RuntimeError("out of breath")
+        return np.zeros(4, np.float32), 1.0, False, False, {}
+
+
+gymnasium.register("NeverEnds-v0", entry_point="tests.envs.pool_envs:NeverEnds")

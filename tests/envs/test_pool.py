@@ -14,11 +14,13 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from envs.pool import WorkerError, WorkerPool
 from tests.envs.pool_envs import (
+    Aborts,
     Clock,
     Continuous,
     Failing,
     LeavesNote,
     Unmade,
+    Unready,
     Walk,
     running,
     wait_until,
@@ -110,6 +112,7 @@ def test_killed_and_stopped_workers_are_replaced(pool_of, caplog):
     """Five times in a row; the other environments notice nothing."""
     pool = pool_of(Clock, 5, envs_per_worker=1, timeout_s=2.0)
     obs = begun(pool)
+    pool.step_into(np.ones(5, int), obs)
     for blow, number in enumerate([signal.SIGKILL, signal.SIGSTOP] * 2 + [signal.SIGKILL], 1):
         os.kill(pids(pool)[3], number)
         with caplog.at_level(logging.WARNING):
@@ -118,7 +121,7 @@ def test_killed_and_stopped_workers_are_replaced(pool_of, caplog):
         np.testing.assert_array_equal(result.lost, [False] * 3 + [True, False])
         assert result.reward[3] == 0
         assert not (result.terminated | result.truncated).any()
-        np.testing.assert_array_equal(obs[:, 0], [2 * blow - 1] * 3 + [0, 2 * blow - 1])
+        np.testing.assert_array_equal(obs[:, 0], [2 * blow] * 3 + [0, 2 * blow])
         (record,) = caplog.records
         stopped = "gave no answer within 2 s"
         why = stopped if number == signal.SIGSTOP else "ended unexpectedly (signal 9)"
@@ -133,6 +136,7 @@ def test_worker_that_dies_takes_its_environments_along(pool_of):
     pool = pool_of(Clock, 5, num_groups=1, envs_per_worker=3)
     obs = begun(pool)
     first = obs[:, 1].copy()
+    pool.step_into(np.ones(5, int), obs)
     result = pool.step_into(np.array([1, 1, 1, 0, 1]), obs)
     lost = result.lost.tolist()
     assert lost[3]
@@ -145,6 +149,7 @@ def test_worker_that_dies_takes_its_environments_along(pool_of):
 def test_ten_failures_in_a_row_end_it(pool_of, caplog):
     pool = pool_of(Failing, 1)
     obs = begun(pool)
+    pool.step_into(np.ones(1, int), obs)
     for _ in range(9):
         assert pool.step_into(np.zeros(1, int), obs).lost.all()
     with pytest.raises(WorkerError) as error:
@@ -155,6 +160,34 @@ def test_ten_failures_in_a_row_end_it(pool_of, caplog):
     assert "(pool_envs.py:" in text
     assert "\n" not in text
     assert pool.worker_restarts == 9
+    assert pool.last_failure.removeprefix("environment 0: ") in text
+
+
+def test_failure_before_the_first_step_ends_it_at_once(pool_of, caplog):
+    pool = pool_of(Failing, 3)
+    obs = begun(pool)
+    with pytest.raises(WorkerError, match=r"^environment 0 failed at the start: KeyError"):
+        pool.step_into(np.zeros(3, int), obs)
+    with pytest.raises(WorkerError, match=r"^environment 0 failed at the start: "):
+        begun(pool_of(Unready, 3))
+    assert caplog.records == []
+
+
+def test_last_words_of_a_process_are_passed_on(pool_of, capfd):
+    pool = pool_of(
+        partial(Aborts, "first\nthe  floor\tis gone\nstack traceback:\n\tfloor.lua\n"), 1
+    )
+    obs = begun(pool)
+    pool.step_into(np.ones(1, int), obs)
+    pool.step_into(np.zeros(1, int), obs)
+    why = "the process ended unexpectedly (signal 6; it said: the floor is gone)"
+    assert pool.last_failure == f"environment 0: {why}"
+    assert "first\nthe  floor\tis gone\nstack" in capfd.readouterr().err, "as it was said"
+    pool.step_into(np.ones(1, int), obs)
+    assert wait_until(lambda: workers(pool)[0].process._words._read > 0)
+    os.kill(pids(pool)[0], signal.SIGKILL)
+    pool.step_into(np.ones(1, int), obs)
+    assert pool.last_failure.endswith("(signal 9)"), "nothing of what was said before"
 
 
 def test_what_cannot_be_made_is_refused_in_one_sentence(pool_of):

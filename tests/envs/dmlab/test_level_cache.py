@@ -161,11 +161,19 @@ def test_folder_that_is_deleted_meanwhile(tmp_path, pk3):
     assert cache.fetch("key", str(tmp_path / "fetched.pk3")) is True
 
 
-def test_copies_of_killed_processes_are_deleted_when_old(tmp_path):
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    for name, age in (("old.tmp", 3700), ("young.tmp", 3500), ("old.pk3", 3700)):
-        (folder / name).write_bytes(b"half")
-        os.utime(folder / name, (time.time() - age,) * 2)
-    LevelCache(folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["old.pk3", "young.tmp"]
+def test_only_its_own_copies_are_deleted_when_old(tmp_path, writers):
+    cache = tmp_path / "cache"
+    deadline = time.monotonic() + 30
+    while len(copies := list(cache.glob("*.tmp"))) < len(writers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for writer in writers:
+        writer.kill()
+    users = [cache / name for name in ("thesis.tmp", "0123.7-11.tmp", f"{'ab' * 32}.tmp")]
+    for path in users:
+        path.write_bytes(b"the only copy")
+    for path in [*users, *copies[1:]]:
+        os.utime(path, (time.time() - 3700,) * 2)
+    os.utime(copies[0], (time.time() - 3500,) * 2)
+    LevelCache(cache)
+    assert sorted(cache.iterdir()) == sorted([*users, copies[0]])

@@ -4,12 +4,15 @@ What it accepts, and with what it answers the rest, is from github.com/google-de
 b1db91a: python/dmlab_module.c (arguments, status, errors), engine/code/deepmind/dmlab_connect.c
 (settings, command line, frames), deepmind/level_generation/compile_map.cc (level cache) and
 game_scripts (which settings a level knows). Where the real module's behaviour is undefined, or the
-process would end, an AssertionError is raised: no caller may count on it.
+process would end, an AssertionError is raised: no caller may count on it. Only an error in a
+level's script ends the process here as well, with the same words (deepmind/engine/context.cc,
+deepmind/support/logging.h).
 
 What happens in an episode is `Lab.plan`. A picture shows seed and frame as its grey level.
 """
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -118,7 +121,11 @@ class Lab:
         self._observed = list(observations)
         self._variables = {"cg_draw2D": "1", "cg_drawScriptRectanglesAlways": "0"}
         self._variables |= dict(re.findall(r"\+set (\S+) (\S+)", self._command_line))
-        self._folder = Path(tempfile.mkdtemp())
+        self._owns_folder = temp_folder is MISSING
+        if self._owns_folder:
+            temp_folder = tempfile.mkdtemp(prefix="dmlab_temp_folder_")
+        self._folder = Path(temp_folder)
+        (self._folder / "baselab").mkdir()
         self._steps = self._frame = self._loaded = 0
         self._status = UNINITIALIZED
         Lab._open += 1
@@ -167,6 +174,8 @@ class Lab:
         if self.plan.raw_actions is not None:
             wanted = self.plan.raw_actions[self._agent_steps].tolist()
             assert action.tolist() == wanted, f"step {self._agent_steps}: {action} is not {wanted}"
+        if isinstance(self._seconds, str):
+            self._abort("attempt to perform arithmetic on upvalue 'episodeLength' (a string value)")
         self._agent_steps += 1
         self._steps += num_steps
         reward = 0.0
@@ -177,7 +186,7 @@ class Lab:
             if self._frame in self.plan.loads:
                 self._loaded = self._frame - 1
             reward += self.plan.rewards.get(self._frame, 0.0)
-            if self._frame in (self.plan.end, self._last_frame):
+            if self._frame in (self.plan.end, int(60 * self._seconds)):
                 self._status = ENDED
         return reward
 
@@ -218,7 +227,8 @@ class Lab:
         if self._status == CLOSED:
             return False
         self._status = CLOSED
-        shutil.rmtree(self._folder)
+        if self._owns_folder:
+            shutil.rmtree(self._folder)
         Lab._open -= 1
         return True
 
@@ -261,10 +271,17 @@ class Lab:
                 problem = f'Invalid setting: "{key}" = "{value}"'
         if problem:
             raise RuntimeError(f'Failed to init environment - "[string]:1:\n{problem}"')
-        seconds = float(SECONDS[self._level])
+        self._seconds: float | str = SECONDS[self._level]
         if known is not None and self._level != PUZZLE:
-            seconds = float(self._script.get("episodeLengthSeconds", seconds))
-        self._last_frame = int(60 * seconds)
+            self._seconds = _from_lua(self._script.get("episodeLengthSeconds", self._seconds))
+
+    def _abort(self, message: str) -> None:
+        """End the process, as a failed CHECK does, after the engine's own chatter."""
+        check = "[deepmind/engine/context.cc:1] Check failed: result.ok()[hasEpisodeFinished] - "
+        where = "baselab/game_scripts/decorators/timeout.lua:68"
+        trace = f"stack traceback:\n\t{where}: in function 'hasEpisodeFinished'\n"
+        os.write(2, f"Sound memory manager started\n{check}{where}: {message}\n{trace}".encode())
+        os.abort()
 
     def _specs(self) -> list[dict[str, Any]]:
         size = (self._height, self._width)
@@ -301,6 +318,14 @@ class Lab:
             if self._cache is not None:
                 self._cache.write(key, str(pk3))
         assert pk3.read_bytes() == content, "the engine ends the process for a broken map"
+
+
+def _from_lua(value: float | str) -> float | str:
+    """Read a setting as helpers.fromString does: a number where it is one, else the text."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def _must_be(argument: Any, kind: type) -> None:

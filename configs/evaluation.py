@@ -1,0 +1,91 @@
+"""What evaluate.py is asked for: how to play, and in which environments."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from configs.typed import from_mapping
+from envs.config import EnvConfig
+
+MAX_SEED = 2**30  # added to the first seed that training never uses, it stays a seed of labsim's
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What evaluate.py takes after the run's folder."""
+
+    episodes: int = 100
+    greedy: bool = False  # the likeliest action, instead of sampling as in training
+    video: str | None = None  # FILE.mp4 to film one episode
+    json: str | None = None  # file for the result
+    seed: int = 0  # of the episodes; training uses none of them
+    num_envs: int | None = None  # at once; null: as many as in training
+    threads: int | None = None  # processor cores to use; null: all
+    device: str = "auto"
+    env: dict[str, Any] = field(default_factory=dict)  # what is not as in training
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        for name in ("episodes", "num_envs", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1.")
+        if not 0 <= self.seed < MAX_SEED:
+            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
+        if self.device not in DEVICES:
+            raise ValueError(f"device is {self.device!r}; allowed: {', '.join(DEVICES)}.")
+        if self.json is not None and (
+            Path(self.json).is_dir() or not Path(self.json).absolute().parent.is_dir()
+        ):
+            raise ValueError(f"json is {self.json!r}; it must be a file in a folder that exists.")
+
+    def environments(self, trained: EnvConfig) -> EnvConfig:
+        """Return those to play in: `trained`, as the run has them, with what `env` changes.
+
+        There are `num_envs` of them, but no more than episodes.
+        Raises ValueError: unknown settings, or values that are not allowed.
+        """
+        values = asdict(trained)
+        if self.env.get("backend", trained.backend) != trained.backend:
+            # The other settings are the other backend's.
+            values = {"level": trained.level, "num_envs": trained.num_envs}
+        for key, value in self.env.items():
+            parts = values.get(key) if isinstance(value, dict) else None
+            values[key] = {**parts, **value} if isinstance(parts, dict) else value
+        changed = from_mapping(EnvConfig, values, "env.")
+        changed.validate()
+        num_envs = min(self.num_envs or changed.num_envs, self.episodes)
+        return replace(changed.canonical(), num_envs=num_envs)
+
+
+def parse_evaluation(arguments: Sequence[str]) -> EvaluationSettings:
+    """Return key=value `arguments` as settings. Raises ValueError.
+
+    `env=LEVEL` and `env.KEY=VALUE` are train_agent.py's, on top of the run's own environments.
+    """
+    given, env = OmegaConf.create(), {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{argument!r} is not a setting; write key=value, as in episodes=200.")
+        if key == "env":  # as the files in configs/env say
+            env = {"backend": text} if text == "gymnasium" else {"backend": "labsim", "level": text}
+            continue
+        try:
+            given.merge_with_dotlist([argument])
+        except (OmegaConfBaseException, YAMLError, RecursionError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"{argument!r} cannot be read; write key=value, as in seed=1."
+            ) from error
+    values: Any = OmegaConf.to_container(given)
+    if isinstance(changes := values.get("env", {}), dict):
+        values["env"] = {**env, **changes}
+    settings = from_mapping(EvaluationSettings, values)
+    settings.validate()
+    return settings
