@@ -17,7 +17,7 @@ PACKAGES := agents analysis configs cpc_aux envs benchmarks tests train_agent.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 
-.PHONY: train compare test quick clean
+.PHONY: train compare test quick lint types clean
 
 train: $(VENV)/installed
 	@echo "Trains $(FRAMES) frames: 20 million take about 12 minutes on two cores of a server of"
@@ -29,16 +29,18 @@ compare: $(VENV)/installed
 	@echo "about 11 minutes on two cores of a server of 2023. Ctrl-C and the same command continue."
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 
-test: $(VENV)/installed
-	$(VENV)/bin/ruff check $(PACKAGES)
-	$(VENV)/bin/ruff format --check $(PACKAGES)
-	$(VENV)/bin/mypy $(PACKAGES)
+test: lint types
 	$(RUN) -m pytest
 
-quick: $(VENV)/installed
+quick: lint types
+	$(RUN) -m pytest -m "not slow"
+
+lint: $(VENV)/installed
 	$(VENV)/bin/ruff check $(PACKAGES)
 	$(VENV)/bin/ruff format --check $(PACKAGES)
-	$(RUN) -m pytest -m "not slow"
+
+types: $(VENV)/installed
+	$(VENV)/bin/mypy $(PACKAGES)
 
 $(VENV)/installed: pyproject.toml constraints-3.11.txt constraints-3.12.txt
 	@if [ -n "$(FOUND)" ]; then \
@@ -61,9 +63,9 @@ $(VENV)/installed: pyproject.toml constraints-3.11.txt constraints-3.12.txt
 	else \
 		echo "Downloads 0.6 GB, less what pip has in its cache: PyTorch for CPUs 0.2 GB (there is no"; \
 		echo "NVIDIA GPU), other packages 0.4 GB."; \
-		$(INSTALL) --no-deps --retries 1 --timeout 20 --index-url $(TORCH_CPU) torch || { \
-			echo "$(TORCH_CPU) has no PyTorch for this machine or cannot be reached: pip takes its"; \
-			echo "default, which on Linux is the one for CUDA, 2.5 GB."; }; \
+		$(INSTALL) --no-deps --retries 1 --timeout 20 --index-url $(TORCH_CPU) torch 2>/dev/null || { \
+			echo "Not so: $(TORCH_CPU) cannot be reached or has none for"; \
+			echo "this machine. pip takes its default, on Linux PyTorch for CUDA, 2.5 GB."; }; \
 	fi
 	$(INSTALL) --editable ".[dev]"
 	touch $@
