@@ -57,11 +57,11 @@ $(VENV)/installed: pyproject.toml constraints-3.11.txt constraints-3.12.txt
 		exit 1; \
 	fi
 	@if [ "$$(uname -s)" != Linux ]; then \
-		echo "Downloads 0.5 GB of packages, less what pip has in its cache."; \
+		echo "Downloads 0.5 GB of packages, less what is installed or in pip's cache."; \
 	elif nvidia-smi --list-gpus >/dev/null 2>&1; then \
-		echo "Downloads 2.9 GB, less what pip has in its cache: PyTorch for CUDA 2.5 GB, other packages 0.4 GB."; \
+		echo "Downloads 2.9 GB, less what is installed or in pip's cache: PyTorch for CUDA 2.5 GB, other packages 0.4 GB."; \
 	else \
-		echo "Downloads 0.6 GB, less what pip has in its cache: PyTorch for CPUs 0.2 GB (there is no"; \
+		echo "Downloads 0.6 GB, less what is installed or in pip's cache: PyTorch for CPUs 0.2 GB (there is no"; \
 		echo "NVIDIA GPU), other packages 0.4 GB."; \
 		$(INSTALL) --no-deps --retries 1 --timeout 20 --index-url $(TORCH_CPU) torch 2>/dev/null || { \
 			echo "Not so: $(TORCH_CPU) cannot be reached or has none for"; \
