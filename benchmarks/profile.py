@@ -7,8 +7,8 @@ Microseconds per agent step, and percent, of one share of the batch in one proce
 the methods of a live learner on room_watermaze are timed from outside, each less the timed methods
 within it, so that the parts sum to the whole. It is the process's CPU time, in which other work of
 the machine does not count. Losses, records and the optimiser are in it, checkpoints and the display
-are not. The last lines say what the stopwatch itself costs, and what more cores add: time by the
-wall's clock with a share per core, and how long the first share of it waits for the others.
+are not. The last lines say what the stopwatch itself costs, and what more cores add: wall-clock
+time with a share per core, and how long the first share of it waits for the others.
 
 --trace writes a few updates of the first preset and loss as a Chrome trace (chrome://tracing,
 ui.perfetto.dev): PyTorch's operators within the same parts.
@@ -224,7 +224,7 @@ def print_profile(preset: str, aux: str, result: dict[str, Any]) -> None:
     print(f"  {'total without stopwatch':28} {result['total_us_without_stopwatch']:8.2f}")
     if shares := result.get("shares"):
         print(
-            f"  {shares['threads']} shares, by the wall's clock: {shares['total_us']:.2f}, "
+            f"  {shares['threads']} shares, wall-clock: {shares['total_us']:.2f}, "
             f"of which the first waits {shares['first_share_waits_us']:.2f} for the others"
         )
 

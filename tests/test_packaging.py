@@ -1,4 +1,4 @@
-"""The wheel holds every package and works away from the sources."""
+"""The wheel holds every package, typed, and works away from the sources."""
 
 import shutil
 import subprocess
@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+NOT_INSTALLED = {"benchmarks", "tests"}
 
 
 def test_wheel_is_imported_from_another_directory(tmp_path):
@@ -18,6 +19,11 @@ def test_wheel_is_imported_from_another_directory(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
+    settings = {path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.yaml")}
+    assert settings == {path.relative_to(site) for path in site.rglob("*.yaml")}
+    packages = {path.parent.name for path in site.glob("*/__init__.py")}
+    assert packages == {path.parent.name for path in site.glob("*/py.typed")}
+    assert packages == {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_INSTALLED
     program = (
         "import agents.learner, analysis.curves, configs, cpc_aux, envs, evaluate, train_agent\n"
         f"site = {str(site)!r}\n"

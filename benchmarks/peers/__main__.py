@@ -12,7 +12,7 @@ the real DeepMind Lab is a recorded figure.
 
 Printed are medians over blocks, and how many times as fast as each ours is: the median of the
 blocks' ratios. What is not installed is left out, with a line that says what to install:
-`pip install -c constraints.txt -e ".[peers]"` for all. --out writes table and figure, with the
+`pip install -c constraints-3.11.txt -e ".[peers]"` for all. --out writes table and figure, with the
 machine.
 """
 

@@ -25,6 +25,8 @@ from agents.rollout import Rollout
 from cpc_aux import AuxConfig, make_aux
 from tests.known_answer_envs import Grouped, RandomEnds, SmallImages
 
+pytestmark = pytest.mark.slow  # captures and compiles
+
 T, B, A, HIDDEN = 11, 3, 7, 13
 CPU = torch.device("cpu")
 # What makes the host wait for a GPU: reading a value, or a shape that depends on values.

@@ -9,6 +9,8 @@ from agents.config import NetworkConfig
 from tests.agents.small_learner import make_learner
 from tests.known_answer_envs import CueMemory, Endless, KnownAnswerEnv, Result
 
+pytestmark = pytest.mark.slow  # trains
+
 
 class ForgetfulCue(CueMemory):
     """The wrong variant: every observation opens an episode for the network, so no memory."""

@@ -6,6 +6,8 @@ import torch
 from tests.agents.small_learner import make_learner, parameters
 from tests.known_answer_envs import Endless
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(threads, tmp_path):

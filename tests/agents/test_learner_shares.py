@@ -11,6 +11,8 @@ from agents.config import NetworkConfig
 from tests.agents.small_learner import make_learner, parameters
 from tests.known_answer_envs import Grouped, RandomEnds, Result, SmallImages
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.mark.parametrize("encoder", ["mlp", "shallow", "deep"])
 def test_the_number_of_threads_changes_rounding_only(encoder):

@@ -109,6 +109,7 @@ def test_chunks_do_not_change_the_embedding(monkeypatch):
     torch.testing.assert_close(agent.encode(images), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["shallow", "deep"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.03)])
 def test_encoder_gradients_equal_plain_autograd(encoder, precision, tolerance, monkeypatch):

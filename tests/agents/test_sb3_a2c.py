@@ -16,6 +16,8 @@ from agents.sb3_agent import load_sb3_agent
 from envs.interop import SB3VecEnv
 from tests.known_answer_envs import RandomEnds
 
+pytestmark = pytest.mark.slow  # trains
+
 T, B = 5, 3
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from envs import EnvConfig, make_vec_env
 
+pytestmark = pytest.mark.slow  # starts processes of all backends
+
 B = 3
 # backend, its configuration, the module that it needs
 BACKENDS = [

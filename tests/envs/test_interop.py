@@ -175,6 +175,7 @@ def test_is_what_sb3_makes_of_the_single_environment():
             assert ("terminal_observation" in a) == ("terminal_observation" in b) == (step % 5 == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "policy", "settings"),
     [

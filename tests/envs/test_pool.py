@@ -26,6 +26,8 @@ from tests.envs.pool_envs import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ROOT = Path(__file__).parent.parent.parent
 
 

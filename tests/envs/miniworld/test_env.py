@@ -9,6 +9,8 @@ from envs.config import LEVELS
 from envs.labsim.single_env import LabsimEnv
 from envs.miniworld.env import MiniworldBatch, MiniworldEnv
 
+pytestmark = pytest.mark.slow  # draws through OpenGL
+
 SEED, STEPS = 11, 200
 TO_THE_END = 101  # steps until the first episode is cut
 

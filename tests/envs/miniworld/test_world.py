@@ -10,6 +10,8 @@ from envs.labsim.vector_env import LabsimVectorEnv
 from envs.labsim.world import EYE
 from envs.miniworld.env import MiniworldBatch
 
+pytestmark = pytest.mark.slow  # draws through OpenGL
+
 SKY = 4990.0  # units: depths beyond this are those of nothing at all
 
 
