@@ -19,7 +19,8 @@ def test_wheel_is_imported_from_another_directory(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    settings = {path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.yaml")}
+    folders = "configs", "studies"
+    settings = {p.relative_to(ROOT) for name in folders for p in (ROOT / name).rglob("*.yaml")}
     assert settings == {path.relative_to(site) for path in site.rglob("*.yaml")}
     packages = {path.parent.name for path in site.glob("*/__init__.py")}
     assert packages == {path.parent.name for path in site.glob("*/py.typed")}
