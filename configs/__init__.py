@@ -1,7 +1,7 @@
 """A run's settings: their schema, yaml files and composition, and the learner they make."""
 
 from configs.compose import Job, compose_jobs, jobs_from_command_line
-from configs.learners import AnyLearner, make_learner
+from configs.learners import AnyLearner, make_learner, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.typed import from_mapping
 
@@ -15,4 +15,5 @@ __all__ = [
     "from_mapping",
     "jobs_from_command_line",
     "make_learner",
+    "take_weights",
 ]
