@@ -57,8 +57,8 @@ def main(argv: list[str] | None = None) -> int:
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
             return interrupted.exit_code
-        except ValueError as error:
-            print(error, file=sys.stderr)
+        except (ValueError, OSError) as error:
+            print(sentence(error), file=sys.stderr)
             return MISTAKE
     if len(jobs) > 1:
         print(f"{codes.count(0)} of {len(jobs)} runs are complete.")
@@ -72,8 +72,11 @@ def run_jobs(jobs: list[Job], signals: StopSignals) -> list[int]:
     """
     alone = len(jobs) == 1
     for job in jobs:
-        if job.error is not None:
-            report(ValueError(job.error), job, alone)
+        try:
+            if job.config is None:
+                raise ValueError(job.error)
+        except ValueError as error:
+            report(error, job, alone)
     codes = []
     for number, job in enumerate(jobs, 1):
         if job.config is not None and not alone:
@@ -166,8 +169,9 @@ def no_main_module() -> Iterator[None]:
     imported, or lack the `if __name__ == "__main__":` that an import needs.
     """
     main_module = vars(sys.modules["__main__"])
-    before = {name: main_module.get(name) for name in ("__file__", "__spec__")}
-    main_module.update(dict.fromkeys(before))
+    before = {name: main_module[name] for name in ("__file__", "__spec__") if name in main_module}
+    main_module.pop("__file__", None)
+    main_module["__spec__"] = None
     try:
         yield
     finally:

@@ -109,7 +109,7 @@ class Metrics:
         return row
 
     def _speed(self, frames: int, now: float, seconds: float) -> float:
-        """Frames per second since the last row, or since a process's first update: that compiles."""
+        """Frames per second since the last row, or since the first update, which compiles."""
         start, clock = self._begun or (frames, now)
         if frames == start:  # the first update is all that there was
             start, clock = self._row_frames, now - seconds

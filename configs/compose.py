@@ -147,9 +147,9 @@ def _parse(argument: str) -> Override:
         except (HydraException, RecursionError):
             continue
         named = override.key_or_group and override.package is None
-        if named and override.type is not OverrideType.DEL:
-            if form is argument or override.key_or_group in TEXTS:
-                return override
+        allowed = form is argument or override.key_or_group in TEXTS
+        if named and allowed and override.type is not OverrideType.DEL:
+            return override
     raise ValueError(f"{argument!r} is not a setting; write key=value, as in total_frames=1e6.")
 
 

@@ -88,9 +88,11 @@ def fitting(obs: Any, space: gymnasium.Space, source: str) -> Any:
     if array.shape != space.shape or not (
         array.dtype == space.dtype or _holds(array, np.dtype(space.dtype))
     ):
+        given = f"an observation of shape {array.shape} and {array.dtype}"
+        if array.dtype == object:
+            given = f"{_form(obs)} as observation"
         raise MismatchError(
-            f"{source} returned an observation of shape {array.shape} and {array.dtype}, but its "
-            f"space is of shape {space.shape} and {space.dtype}."
+            f"{source} returned {given}, but its space is of shape {space.shape} and {space.dtype}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         value = array[~np.isfinite(array)].flat[0]
