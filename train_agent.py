@@ -169,6 +169,7 @@ def no_main_module() -> Iterator[None]:
     imported, or lack the `if __name__ == "__main__":` that an import needs.
     """
     main_module = vars(sys.modules["__main__"])
+    before: dict[str, Any]
     before = {name: main_module[name] for name in ("__file__", "__spec__") if name in main_module}
     main_module.pop("__file__", None)
     main_module["__spec__"] = None

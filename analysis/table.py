@@ -31,6 +31,7 @@ HEADER = (
     "return",
     "95 % interval",
     "return of each seed",
+    "which seeds",
     "first success (s)",
     "later success (s)",
 )
@@ -89,11 +90,12 @@ def _line(level: tuple[str, ...], arm: Arm) -> tuple[str, ...]:
     return (
         ", ".join(level),
         arm.label,
-        ", ".join(str(run.seed) for run in arm.runs),
+        str(len(arm.runs)),
         _frames(arm),
         f"{statistic}{_number(summary.centre[0])}",
         interval,
         ", ".join(_number(final) for final in finals),
+        ", ".join(str(run.seed) for run in arm.runs),
         _number(_mean_of_known(first)),
         _number(_mean_of_known(later)),
     )

@@ -76,19 +76,25 @@ def make_learner(
 
 
 def _check_memory(config: RunConfig) -> None:
-    """Raise ValueError if a rollout's images alone are more than all of this machine's memory."""
-    if config.env.backend == "gymnasium":
-        return  # whose images are known once they are made
-    agent = config.agent
-    steps = agent.n_steps if isinstance(agent, SB3A2CConfig) else agent.unroll_length
-    needed = config.env.num_envs * (steps + 1) * IMAGE_BYTES
+    """Raise ValueError if a rollout's images or the LSTM alone need more than all memory."""
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise ValueError(
-            f"{config.env.num_envs} environments (env.num_envs) times {steps} steps of a rollout "
-            f"are {needed / 2**30:,.0f} GiB of images, but this machine has "
-            f"{there / 2**30:,.0f} GiB of memory."
-        )
+    agent, num_envs = config.agent, config.env.num_envs
+    needed = {}
+    if isinstance(agent, SB3A2CConfig):
+        steps = agent.n_steps
+    else:
+        steps, size = agent.unroll_length, agent.network.hidden_size
+        # Four gates, input and memory, float32; weights, gradient and its mean square.
+        needed[f"an LSTM of size {size} (agent.network.hidden_size)"] = 4 * 2 * size**2 * 4 * 3
+    if config.env.backend != "gymnasium":  # whose images are known once they are made
+        images = f"the images of {num_envs} environments (env.num_envs) in {steps} steps"
+        needed[images] = num_envs * (steps + 1) * IMAGE_BYTES
+    for what, size in needed.items():
+        if size > there:
+            raise ValueError(
+                f"{what} need {size / 2**30:,.0f} GiB, but this machine has "
+                f"{there / 2**30:,.0f} GiB of memory."
+            )
 
 
 def take_weights(learner: AnyLearner, run: Path) -> None:
