@@ -100,10 +100,10 @@ def run_job(config: RunConfig, job: Job, signals: StopSignals, alone: bool) -> i
         return MISTAKE
     except (MemoryError, RuntimeError) as error:
         short = shortage(error)
-        if short is None:
-            traceback.print_exc()  # a fault in the program, which the next run may not meet
-        else:
+        if short is not None:
             report(ValueError(short), job, alone)
+            return MISTAKE
+        traceback.print_exc()  # a fault in the program, which the next run may not meet
     except Exception:
         traceback.print_exc()
     return STOPPED

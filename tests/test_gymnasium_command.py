@@ -143,7 +143,10 @@ def test_a_run_that_continues_begins_new_episodes(before_update, caplog):
         (["env.id=null"], "env.id has no value; give env.id=CartPole-v1, say"),
         (["env.hud=full"], "env.hud needs env.backend=dmlab"),
         (["env.wrappers.resize=84"], "env.wrappers.resize is 84; it must be a list"),
-        (["env.wrappers.frame_skip=0"], "env.wrappers.frame_skip is 0; it must be at least 1."),
+        (
+            ["env.wrappers.frame_skip=0"],
+            "env.wrappers.frame_skip is 0; it must lie between 1 and 1000.",
+        ),
         (["env.kwargs=3"], "env.kwargs is 3; set its parts"),
     ],
 )
