@@ -70,38 +70,41 @@ def run_jobs(jobs: list[Job], signals: StopSignals) -> list[int]:
 
     Mistakes are told before the first one starts.
     """
-    alone = len(jobs) == 1
-    for job in jobs:
+    common = set(jobs[0].settings).intersection(*(job.settings for job in jobs))
+    names = [shlex.join(s for s in job.settings if s not in common) for job in jobs]
+    for job, name in zip(jobs, names, strict=True):
         try:
             if job.config is None:
                 raise ValueError(job.error)
         except ValueError as error:
-            report(error, job, alone)
+            report(error, name)
     codes = []
-    for number, job in enumerate(jobs, 1):
-        if job.config is not None and not alone:
-            print(f"Run {number} of {len(jobs)}: {shlex.join(job.settings)}", flush=True)
-        codes.append(MISTAKE if job.config is None else run_job(job.config, job, signals, alone))
+    for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
+        if job.config is not None and len(jobs) > 1:
+            print(f"Run {number} of {len(jobs)}: {name}", flush=True)
+        codes.append(run_job(job, name, signals))
     return codes
 
 
-def run_job(config: RunConfig, job: Job, signals: StopSignals, alone: bool) -> int:
+def run_job(job: Job, name: str, signals: StopSignals) -> int:
     """Train one run to its end, report what fails; return the exit code."""
+    if job.config is None:
+        return MISTAKE
     try:
-        with RunFolder(config.folder) as folder:
-            train(config, folder, signals)
-        draw_figures(config, job.settings)
+        with RunFolder(job.config.folder) as folder:
+            train(job.config, folder, signals)
+        draw_figures(job.config, job.settings)
         return 0
     except RunStoppedError as error:
-        report(error, job, alone)
+        report(error, name)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
-        report(error, job, alone)
+        report(error, name)
         return MISTAKE
     except (MemoryError, RuntimeError) as error:
         short = shortage(error)
         if short is not None:
-            report(ValueError(short), job, alone)
+            report(ValueError(short), name)
             return MISTAKE
         traceback.print_exc()  # a fault in the program, which the next run may not meet
     except Exception:
@@ -109,18 +112,18 @@ def run_job(config: RunConfig, job: Job, signals: StopSignals, alone: bool) -> i
     return STOPPED
 
 
-def report(error: Exception, job: Job, alone: bool) -> None:
-    """Print what went wrong in one sentence, which names the run where there are several."""
+def report(error: Exception, name: str) -> None:
+    """Print what went wrong in one sentence, with the run's name where there are several."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    which = "" if alone else f"{shlex.join(job.settings)}: "
-    print(f"{which}{sentence(error)}", file=sys.stderr, flush=True)
+    print(f"{name}: " * bool(name) + sentence(error), file=sys.stderr, flush=True)
 
 
 def shortage(error: Exception) -> str | None:
     """Say what this machine has too little of, if that is the error; PyTorch has no type for it."""
     text = str(error)
-    if isinstance(error, MemoryError) or re.search(r"(allocate|out of) memory", text):
+    too_little = re.search(r"(can't allocate|Cannot allocate|CUDA out of) memory", text)
+    if isinstance(error, MemoryError) or too_little:
         return (
             "There is not enough memory; smaller are env.num_envs, agent.unroll_length, "
             "agent.network.hidden_size and the observations."

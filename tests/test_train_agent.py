@@ -218,10 +218,14 @@ def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypat
 
 
 def test_mistakes_of_a_sweep_are_told_before_it_begins(monkeypatch, capsys):
-    monkeypatch.setattr(train_agent, "run_job", lambda *_: print("trained", file=sys.stderr) or 0)
+    monkeypatch.setattr(
+        train_agent,
+        "run_job",
+        lambda job, *_: 2 if job.error else print("trained", file=sys.stderr) or 0,
+    )
     assert train("-m", "env.num_envs=3,banana") == 2
     mistake, trained = capsys.readouterr().err.splitlines()
-    assert mistake.endswith("env.num_envs is 'banana'; it must be a whole number.")
+    assert mistake == ("env.num_envs=banana: env.num_envs is 'banana'; it must be a whole number.")
     assert trained == "trained"
     assert train("-m", "agent.learning_rate=1e-3,5e-4") == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -4,12 +4,13 @@ NumPy would cast or broadcast what does not fit into the memory that a worker sh
 learner, and the agent would learn from other data than the environment's, without a word.
 """
 
-import math
 from typing import Any, NamedTuple, SupportsFloat
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)  # what the learner computes in
 
 
 class MismatchError(Exception):
@@ -17,7 +18,7 @@ class MismatchError(Exception):
 
 
 class NotFiniteError(Exception):
-    """An observation or a reward is NaN or infinite."""
+    """An observation or a reward is NaN or infinite, or so large that float32 makes it infinite."""
 
 
 class Step(NamedTuple):
@@ -70,7 +71,7 @@ def check_inside(env: gymnasium.Env) -> gymnasium.Env:
 
 
 def fitting(obs: Any, space: gymnasium.Space, source: str) -> Any:
-    """Return `obs` if it fits `space`: a Box, Boxes in a Dict; of others nothing is asked here.
+    """Return `obs` in the type of `space`, a Box or a Dict of them; others are not looked at.
 
     Numbers may be of another type where that holds the same values: float64 for float32, or
     whole numbers within a uint8's range. Raises MismatchError, and NotFiniteError.
@@ -94,10 +95,12 @@ def fitting(obs: Any, space: gymnasium.Space, source: str) -> Any:
         raise MismatchError(
             f"{source} returned {given}, but its space is of shape {space.shape} and {space.dtype}."
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        value = array[~np.isfinite(array)].flat[0]
+    with np.errstate(over="ignore"):
+        fitted = array.astype(space.dtype, copy=False)
+    if fitted.dtype.kind == "f" and not np.isfinite(fitted).all():
+        value = array[~np.isfinite(fitted)].flat[0]
         raise NotFiniteError(f"the observation that {source} returned contains {value}.")
-    return array
+    return fitted
 
 
 def _as_array(obs: Any) -> NDArray:
@@ -126,7 +129,7 @@ def _number(reward: SupportsFloat) -> float:
         if array.size != 1 or array.dtype.kind not in "fiub":
             raise MismatchError(f"step returned {_form(reward)} as reward, not a number.")
         number = float(array.item())
-    if not math.isfinite(number):
+    if not abs(number) <= LARGEST_FLOAT32:  # written so that NaN fails
         raise NotFiniteError(f"the reward that step returned is {number}.")
     return number
 

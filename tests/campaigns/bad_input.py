@@ -9,6 +9,7 @@ ran is printed too, so that a person can see whether it should have.
 """
 
 import dataclasses
+import functools
 import os
 import resource
 import signal
@@ -59,6 +60,7 @@ def command(key: str, value: str) -> list[str]:
     return [*TINY, *agent, *env, f"{key}={value}"]
 
 
+@functools.cache
 def _keys_of_ours() -> set[str]:
     (job,) = compose_jobs([])
     assert job.config is not None

@@ -98,7 +98,13 @@ class Odd(gymnasium.Env):
             "too large": np.full((5, 7, 3), 256),
             "ragged": [[1, 2], [3]],
         },
-        "reward": {"text": "much", "two": np.ones(2), "nan": np.nan, "inf": np.float32(np.inf)},
+        "reward": {
+            "text": "much",
+            "two": np.ones(2),
+            "nan": np.nan,
+            "inf": np.float32(np.inf),
+            "huge": 1e39,
+        },
         "terminated": {"word": "no"},
         "info": {"list": []},
     }
