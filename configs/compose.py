@@ -66,7 +66,8 @@ def compose_jobs(arguments: list[str], multirun: bool = False) -> list[Job]:
     its error. Raises ValueError where `arguments` cannot be read at all, and where two different
     runs would be trained in one folder.
     """
-    from_files = [read_settings_file(Path(a)) for a in arguments if is_settings_file(a)]
+    files = [Path(argument) for argument in arguments if is_settings_file(argument)]
+    from_files = [read_settings_file(path, options("agent")) for path in files]
     settings = [a for a in arguments if not is_settings_file(a)]  # which win over the files'
     alternatives = [[setting] for setting in itertools.chain(*from_files)]
     alternatives += [_alternatives(setting, multirun) for setting in settings]

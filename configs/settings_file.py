@@ -1,7 +1,7 @@
 """Files of settings for the command line: YAML with the same keys, nested or with dots."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ def is_settings_file(argument: str) -> bool:
     return "=" not in argument and argument.endswith(SUFFIXES)
 
 
-def read_settings_file(path: Path) -> list[str]:
+def read_settings_file(path: Path, presets: Sequence[str]) -> list[str]:
     """Return the settings in a file as key=value. A run's own config.yaml is such a file.
 
+    `presets`: names that `agent` can have; one that a run's agent was made of has the same keys.
     Raises ValueError: it cannot be read as settings. OSError: there is none.
     """
     try:
@@ -29,7 +30,7 @@ def read_settings_file(path: Path) -> list[str]:
         raise ValueError(f"{path} is not a file of settings: YAML, as in `env: room_watermaze`.")
     content = {key: value for key, value in content.items() if key not in RECORDED}
     agent, preset = content.get("agent"), content.get("preset")
-    if isinstance(agent, dict) and isinstance(preset, str):  # of a run: the preset has its keys
+    if isinstance(agent, dict) and preset in presets:
         content = {"agent": preset, **{f"agent.{key}": value for key, value in agent.items()}} | {
             key: value for key, value in content.items() if key != "agent"
         }

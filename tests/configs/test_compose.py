@@ -287,6 +287,9 @@ def test_file_of_settings_comes_before_those_beside_it(tmp_path):
     config = one("agent=sb3_a2c", "agent.gamma=0.5", "tag=x")
     path.write_text(yaml.safe_dump(dataclasses.asdict(config) | {"starts": [{"frames": 0}]}))
     assert one(str(path)) == config
+    config = one("aux=cpc", "preset=own", "agent.unroll_length=41")
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
+    assert one(str(path)) == config
 
 
 @pytest.mark.parametrize(
