@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LARGEST = 2**53  # whole numbers are exact up to here in every format that they pass through
+LARGEST_FLOAT = 1e30  # float32, in which numbers are used, has room for a little more
 WANTED = {
     bool: "true or false",
     int: "a whole number",
@@ -103,6 +104,8 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
         return value
     if hint is int and number and math.isfinite(value) and value == int(value):
         return int(value)  # 1e9 arrives as a float
+    if hint is float and number and LARGEST_FLOAT < abs(value) < math.inf:
+        raise ValueError(f"{path} is {value}; it must be at most {LARGEST_FLOAT:g}.")
     if hint is float and number and math.isfinite(value):
         return float(value)
     if hint is str and (isinstance(value, str) or number):
