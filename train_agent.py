@@ -3,14 +3,26 @@
     python train_agent.py env=room_watermaze aux=cpc
     python train_agent.py -m env=room_watermaze aux=none,cpc seed=1,2,3
 
-Settings are key=value; the files in configs/ hold all of them with their defaults and meaning.
--m runs all combinations of the listed values. Repeating a command continues its run.
+Settings are key=value, or a YAML file of them, over which those beside it win; the files in
+configs/ hold all of them with their defaults and meaning. -m runs all combinations of the listed
+values. Repeating a command continues its run. The exit code is 0 when all is trained, 2 after a
+mistake in settings or files, 1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
 """
 
-import dataclasses
 import os
+import signal
 import sys
+
+if __name__ == "__main__":  # what is imported below takes seconds, in which there may be a Ctrl-C
+    signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
+
+import dataclasses
+import re
+import shlex
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from agents import checkpoint
@@ -20,45 +32,105 @@ from agents.metrics import Metrics
 from agents.progress import ProgressDisplay
 from agents.run_folder import RunFolder, RunStoppedError
 from agents.signals import Interrupted, StopSignals
-from configs import AnyLearner, Job, RunConfig, jobs_from_command_line, make_learner
+from configs import (
+    AnyLearner,
+    Job,
+    RunConfig,
+    jobs_from_command_line,
+    make_learner,
+    take_weights,
+)
 from envs import first_wait
 from envs.pool import WorkerError
+
+STOPPED, MISTAKE = 1, 2  # exit codes
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train what the command line asks for; return the exit code."""
+    if os.getcwd() not in map(os.path.abspath, sys.path):  # where env.id=module:id may be
+        sys.path.append(os.getcwd())
     with StopSignals() as signals:
         try:
             jobs = jobs_from_command_line(argv, description=str(__doc__))
-            complete = sum(run_job(job, signals, alone=len(jobs) == 1) for job in jobs)
+            codes = run_jobs(jobs, signals)
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
             return interrupted.exit_code
-        except ValueError as error:
-            print(error, file=sys.stderr)
-            return 2
+        except (ValueError, OSError) as error:
+            print(sentence(error), file=sys.stderr)
+            return MISTAKE
     if len(jobs) > 1:
-        print(f"{complete} of {len(jobs)} runs are complete.")
-    return 0 if complete == len(jobs) else 1
+        print(f"{codes.count(0)} of {len(jobs)} runs are complete.")
+    return max(codes)
 
 
-def run_job(job: Job, signals: StopSignals, alone: bool) -> bool:
-    """Train one run to its end, report what fails; return whether it is complete."""
+def run_jobs(jobs: list[Job], signals: StopSignals) -> list[int]:
+    """Train all runs, one after the other; return the exit code of each.
+
+    Mistakes are told before the first one starts.
+    """
+    common = set(jobs[0].settings).intersection(*(job.settings for job in jobs))
+    names = [shlex.join(s for s in job.settings if s not in common) for job in jobs]
+    for job, name in zip(jobs, names, strict=True):
+        try:
+            if job.config is None:
+                raise ValueError(job.error)
+        except ValueError as error:
+            report(error, name)
+    codes = []
+    for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
+        if job.config is not None and len(jobs) > 1:
+            print(f"Run {number} of {len(jobs)}: {name}", flush=True)
+        codes.append(run_job(job, name, signals))
+    return codes
+
+
+def run_job(job: Job, name: str, signals: StopSignals) -> int:
+    """Train one run to its end, report what fails; return the exit code."""
+    if job.config is None:
+        return MISTAKE
     try:
-        if job.config is None:
-            raise ValueError(job.error)
         with RunFolder(job.config.folder) as folder:
             train(job.config, folder, signals)
         draw_figures(job.config, job.settings)
-        return True
-    except (ValueError, OSError, RunStoppedError) as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            traceback.print_exc()
-        which = "" if alone else f"{' '.join(job.settings)}: "
-        print(f"{which}{sentence(error)}", file=sys.stderr, flush=True)
-    except Exception:  # a fault in the program, which the next run may not meet
+        return 0
+    except RunStoppedError as error:
+        report(error, name)
+        return STOPPED
+    except (ValueError, OSError, WorkerError) as error:
+        report(error, name)
+        return MISTAKE
+    except (MemoryError, RuntimeError) as error:
+        short = shortage(error)
+        if short is not None:
+            report(ValueError(short), name)
+            return MISTAKE
+        traceback.print_exc()  # a fault in the program, which the next run may not meet
+    except Exception:
         traceback.print_exc()
-    return False
+    return STOPPED
+
+
+def report(error: Exception, name: str) -> None:
+    """Print what went wrong in one sentence, with the run's name where there are several."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    print(f"{name}: " * bool(name) + sentence(error), file=sys.stderr, flush=True)
+
+
+def shortage(error: Exception) -> str | None:
+    """Say what this machine has too little of, if that is the error; PyTorch has no type for it."""
+    text = str(error)
+    too_little = re.search(r"(can't allocate|Cannot allocate|CUDA out of) memory", text)
+    if isinstance(error, MemoryError) or too_little:
+        return (
+            "There is not enough memory; smaller are env.num_envs, agent.unroll_length, "
+            "agent.network.hidden_size and the observations."
+        )
+    if "Too many open files" in text:
+        return "Too many open files (`ulimit -n` allows more)."
+    return None
 
 
 def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
@@ -75,15 +147,39 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         f"threads; {first_wait(config.env)} ...",
         flush=True,
     )
-    learner = make_learner(config, device, threads)
+    with no_main_module():
+        learner = make_learner(config, device, threads)
     try:
-        learner.start() if state is None else learner.load_state_dict(state["learner"])
+        if state is None:
+            learner.start()
+            if config.start_from is not None:
+                take_weights(learner, Path(config.start_from).expanduser())
+        else:
+            learner.load_state_dict(state["learner"])
         folder.write_config(dataclasses.asdict(config), learner.frames)
         metrics = Metrics(folder.path, config.log.every_frames, state and state["metrics"])
         with signals.deferred():
             loop(config, folder, learner, metrics, signals)
     finally:
         learner.close()
+
+
+@contextmanager
+def no_main_module() -> Iterator[None]:
+    """Let processes that are started inside not import the main script again.
+
+    They need nothing of it; and what calls `main` may come from standard input, which cannot be
+    imported, or lack the `if __name__ == "__main__":` that an import needs.
+    """
+    main_module = vars(sys.modules["__main__"])
+    before: dict[str, Any]
+    before = {name: main_module[name] for name in ("__file__", "__spec__") if name in main_module}
+    main_module.pop("__file__", None)
+    main_module["__spec__"] = None
+    try:
+        yield
+    finally:
+        main_module.update(before)
 
 
 def loop(
@@ -137,7 +233,8 @@ def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
         print(f"CPC accuracy and loss by horizon: {config.folder / 'cpc.png'}")
     if all(open_run(run).aux != "none" for run in runs):
         kept = [s for s in settings if not s.startswith(("aux=", "aux.", "resume."))]
-        print(f"To train the baseline: python train_agent.py {' '.join(kept)} aux=none")
+        print(f"To train the baseline: python train_agent.py {shlex.join([*kept, 'aux=none'])}")
+    print(f"In TensorBoard: tensorboard --logdir {shlex.quote(str(config.level_folder))}")
 
 
 if __name__ == "__main__":

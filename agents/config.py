@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 ENCODERS = ("auto", "shallow", "deep", "mlp")
 CORES = ("lstm", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
+MAX_SIZE = 2**16  # of layers
+MAX_STEPS = 10**6  # between two updates
 SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
 
 
@@ -30,9 +32,10 @@ class NetworkConfig:
                 raise ValueError(
                     f"agent.network.{name} is {value!r}; allowed: {', '.join(allowed)}."
                 )
-        if self.hidden_size < 1:
+        if not 1 <= self.hidden_size <= MAX_SIZE:
             raise ValueError(
-                f"agent.network.hidden_size is {self.hidden_size}; it must be at least 1."
+                f"agent.network.hidden_size is {self.hidden_size}; "
+                f"it must be at least 1 and at most {MAX_SIZE:,}."
             )
 
     def for_observations(self, shape: tuple[int, ...]) -> "NetworkConfig":
@@ -78,9 +81,10 @@ class AgentConfig:
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
         self.network.validate()
-        if self.unroll_length < 1:
+        if not 1 <= self.unroll_length <= MAX_STEPS:
             raise ValueError(
-                f"agent.unroll_length is {self.unroll_length}; it must be at least 1 agent step."
+                f"agent.unroll_length is {self.unroll_length}; it must be at least 1 agent step "
+                f"and at most {MAX_STEPS:,}."
             )
         for name in ("discount", "gae_lambda"):
             value = getattr(self, name)
@@ -122,8 +126,11 @@ class SB3A2CConfig:
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
-        if self.n_steps < 1:
-            raise ValueError(f"agent.n_steps is {self.n_steps}; it must be at least 1 agent step.")
+        if not 1 <= self.n_steps <= MAX_STEPS:
+            raise ValueError(
+                f"agent.n_steps is {self.n_steps}; it must be at least 1 agent step "
+                f"and at most {MAX_STEPS:,}."
+            )
         for name in ("gamma", "gae_lambda"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

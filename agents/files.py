@@ -1,5 +1,6 @@
 """Writing files so that a failure, such as a full disk, loses nothing that was there before."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,11 @@ def naming(path: Path) -> Iterator[None]:
 
 def sentence(error: Exception) -> str:
     """Return what a user should read about `error`: an OSError's cause and file, or its message."""
-    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error) or type(error).__name__
+    hint = " (`ulimit -n` allows more)" if error.errno == errno.EMFILE else ""
+    which = "" if error.filename is None else f": {error.filename}"
+    return f"{error.strerror}{hint}{which}"
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -58,6 +58,7 @@ class Metrics:
         self._row_frames = state["row_frames"]  # where the last row was written
         self._seconds = state["seconds"]  # trained until the last row, all processes together
         self._row_clock = time.monotonic() - state["since_row"]
+        self._begun: tuple[int, float] | None = None  # frames and clock after the first update
         self._records = [Record(*record) for record in state["records"]]  # not yet written
         for path in (self.progress_path, self.horizon_path, self.episodes_path):
             cut_rows(path, self._row_frames)
@@ -74,6 +75,7 @@ class Metrics:
 
     def add(self, frames: int, episodes: Iterable[Episode]) -> None:
         """Take in the episodes that finished in the rollout that ended at `frames`."""
+        self._begun = self._begun or (frames, time.monotonic())
         for episode in episodes:
             seconds = [float(s) for s in episode.success_seconds]
             self._records.append(Record(frames, float(episode.ret), int(episode.length), seconds))
@@ -95,7 +97,7 @@ class Metrics:
         row = {
             "frames": frames,
             "seconds": round(self._seconds, 3),
-            "frames_per_second": round((frames - self._row_frames) / max(seconds, 1e-9), 1),
+            "frames_per_second": self._speed(frames, now, seconds),
             **_episode_statistics(self._records),
             **{key: value for key, value in learned.items() if not isinstance(value, list)},
         }
@@ -103,8 +105,15 @@ class Metrics:
         append_rows(self.horizon_path, _horizon_rows(frames, learned))
         append_rows(self.progress_path, [row])
         self._events.write(frames, row)
-        self._row_frames, self._records = frames, []
+        self._row_frames, self._records, self._begun = frames, [], (frames, now)
         return row
+
+    def _speed(self, frames: int, now: float, seconds: float) -> float:
+        """Frames per second since the last row, or since the first update, which compiles."""
+        start, clock = self._begun or (frames, now)
+        if frames == start:  # the first update is all that there was
+            start, clock = self._row_frames, now - seconds
+        return round((frames - start) / max(now - clock, 1e-9), 1)
 
 
 def _horizon_rows(
@@ -129,6 +138,7 @@ def _episode_statistics(records: Sequence[Record]) -> dict[str, Any]:
     return {
         "episodes": len(returns),
         "return_mean": float(np.mean(returns)) if returns else None,
+        "length_mean": float(np.mean([r.length for r in records])) if records else None,
         "return_std": float(np.std(returns)) if returns else None,
         "success_first_seconds": float(np.mean(firsts)) if firsts else None,
         "success_later_seconds": float(np.mean(laters)) if laters else None,

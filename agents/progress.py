@@ -29,7 +29,7 @@ class ProgressDisplay:
         self.console = console or Console()
         self._title = title
         self._total_frames = total_frames
-        self._start = (frames, time.monotonic())
+        self._start: tuple[int, float] | None = None  # frames and clock after the first update
         self._bar = TwoLines(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -54,14 +54,17 @@ class ProgressDisplay:
         self._bar.stop()
 
     def advance(self, frames: int) -> None:
-        """Move the bar."""
+        """Move the bar. The first update compiles, and is left out of the speed."""
+        self._start = self._start or (frames, time.monotonic())
         self._bar.update(self._task, completed=frames)
 
     def show(self, row: Mapping[str, Any], returns: Sequence[float]) -> None:
         """Show a log `row` (agents.metrics), and the mean of the recent episodes' `returns`."""
         frames = row["frames"]
-        start_frames, start = self._start
-        rate = (frames - start_frames) / max(time.monotonic() - start, 1e-9)
+        start_frames, start = self._start or (frames, 0.0)
+        rate = row["frames_per_second"]  # also where all that there was is the first update
+        if frames > start_frames:
+            rate = (frames - start_frames) / max(time.monotonic() - start, 1e-9)
         left = (self._total_frames - frames) / max(rate, 1e-9)
         mean = f"{sum(returns) / len(returns):.2f}" if returns else "none yet"
         text = (

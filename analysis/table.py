@@ -31,6 +31,7 @@ HEADER = (
     "return",
     "95 % interval",
     "return of each seed",
+    "which seeds",
     "first success (s)",
     "later success (s)",
 )
@@ -61,11 +62,12 @@ def _line(level: tuple[str, ...], arm: Arm) -> tuple[str, ...]:
     return (
         ", ".join(level),
         arm.label,
-        ", ".join(str(run.seed) for run in arm.runs),
+        str(len(arm.runs)),
         _frames(arm),
         f"{statistic}{number(summary.value)}",
         interval if summary.has_interval else NOTHING,
         ", ".join(number(final) for final in finals),
+        ", ".join(str(run.seed) for run in arm.runs),
         number(mean_of_known(first)),
         number(mean_of_known(later)),
     )

@@ -2,7 +2,7 @@
 
 from configs.compose import Job, compose_jobs, jobs_from_command_line
 from configs.evaluation import EvaluationSettings, parse_evaluation
-from configs.learners import AnyLearner, make_learner
+from configs.learners import AnyLearner, make_learner, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.typed import from_mapping
 
@@ -18,4 +18,5 @@ __all__ = [
     "jobs_from_command_line",
     "make_learner",
     "parse_evaluation",
+    "take_weights",
 ]

@@ -6,22 +6,27 @@ Hydra's, one sentence must explain a mistake, and a failed job must not end a sw
 
 import argparse
 import itertools
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Glob, Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.run_config import RunConfig
-from configs.typed import from_mapping
+from configs.settings_file import is_settings_file, quoted, read_settings_file
+from configs.typed import from_mapping, keys_of, unknown_key
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = ("env", "agent", "aux")
+TEXTS = keys_of(RunConfig, str)
+SECTIONS = keys_of(RunConfig, dict)
 
 
 class Job(NamedTuple):
@@ -43,23 +48,52 @@ def jobs_from_command_line(argv: list[str] | None, description: str) -> list[Job
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"presets:\n{groups}\n\nall settings: {FOLDER / 'config.yaml'} and beside it",
     )
-    parser.add_argument("settings", nargs="*", metavar="key=value")
+    parser.add_argument("settings", nargs="*", metavar="key=value | FILE.yaml")
     parser.add_argument("-m", "--multirun", action="store_true", help="run all combinations")
     arguments, unknown = parser.parse_known_intermixed_args(argv)
     if unknown:
-        raise ValueError(f"{unknown[0]} is not an option; allowed: -m, -h and key=value settings.")
+        raise ValueError(
+            f"{unknown[0]} is not an option; allowed: -m, -h, key=value settings and files of them."
+        )
     return compose_jobs(arguments.settings, arguments.multirun)
 
 
 def compose_jobs(arguments: list[str], multirun: bool = False) -> list[Job]:
-    """Return the runs that `arguments` (Hydra's key=value grammar) ask for.
+    """Return the runs that `arguments` (Hydra's key=value grammar, files of settings) ask for.
 
     With `multirun`, a key may have several values (`seed=1,2,3`, `seed=range(1,4)`), and every
     combination is a job, the last key changing fastest. A job whose values are not allowed carries
-    its error. Raises ValueError where `arguments` cannot be read at all.
+    its error. Raises ValueError where `arguments` cannot be read at all, and where two different
+    runs would be trained in one folder.
     """
-    alternatives = [_alternatives(argument, multirun) for argument in arguments]
-    return [_job(settings) for settings in itertools.product(*alternatives)]
+    files = [Path(argument) for argument in arguments if is_settings_file(argument)]
+    from_files = [read_settings_file(path, options("agent")) for path in files]
+    settings = [a for a in arguments if not is_settings_file(a)]  # which win over the files'
+    alternatives = [[setting] for setting in itertools.chain(*from_files)]
+    alternatives += [_alternatives(setting, multirun) for setting in settings]
+    jobs = [_job(settings) for settings in itertools.product(*alternatives)]
+    _refuse_a_shared_folder(jobs)
+    return jobs
+
+
+def _refuse_a_shared_folder(jobs: list[Job]) -> None:
+    """Raise ValueError, with a tag that would help, if two different runs have the same folder."""
+    first: dict[Path, Job] = {}
+    for job in jobs:
+        if job.config is None:
+            continue
+        other = first.setdefault(job.config.folder, job)
+        if other.config == job.config:
+            continue
+        pairs = zip(other.settings, job.settings, strict=True)
+        one, two = zip(*((a, b) for a, b in pairs if a != b), strict=True)
+        keys = [setting.partition("=")[0] for setting in one]
+        tag = "tag=" + "_".join(f"{key.rpartition('.')[2]}${{{key}}}" for key in keys)
+        hint = "" if set(keys) & set(GROUPS) else f", as in {shlex.quote(tag)}"
+        raise ValueError(
+            f"{' '.join(one)} and {' '.join(two)} would both be trained in {job.config.folder}; "
+            f"tell them apart with a tag{hint}."
+        )
 
 
 def options(group: str) -> list[str]:
@@ -78,10 +112,17 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
     """Return the checked run that `settings` make of the yaml files."""
     try:
         with initialize_config_dir(str(FOLDER), version_base="1.3"):
-            composed = compose("config", [_for_hydra(setting) for setting in settings])
+            hydra_settings = [_for_hydra(setting) for setting in settings]
+            composed = compose("config", hydra_settings, return_hydra_config=True)
+        choices = composed.hydra.runtime.choices
+        composed = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         values: Any = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(f"{' '.join(settings)}: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0]
+        if found := re.fullmatch(r"Error merging override \++(.*)", said):
+            raise ValueError(f"{found[1]} is not of the kind that belongs there.") from error
+        raise ValueError(f"{' '.join(settings)}: {said}") from error
+    values.setdefault("preset", choices["agent"])
     if "n_steps" in values["agent"] and values["env"].get("backend") != "labsim":
         raise ValueError(
             f"agent=sb3_a2c trains in labsim only, but env.backend is {values['env']['backend']}."
@@ -95,14 +136,22 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
 
 
 def _parse(argument: str) -> Override:
-    """Return the argument in Hydra's terms. Raises ValueError."""
-    try:
-        override = OverridesParser.create().parse_overrides([argument])[0]
-    except HydraException:
-        override = None
-    if override is None or not override.key_or_group or override.type is OverrideType.DEL:
-        raise ValueError(f"{argument!r} is not a setting; write key=value, as in total_frames=1e6.")
-    return override
+    """Return the argument in Hydra's terms. Raises ValueError.
+
+    What is not of Hydra's grammar, as a folder's name may be, is taken literally where a text is
+    wanted.
+    """
+    key, _, text = argument.partition("=")
+    for form in (argument, f"{key}={quoted(text)}"):
+        try:
+            override = OverridesParser.create().parse_overrides([form])[0]
+        except (HydraException, RecursionError):
+            continue
+        named = override.key_or_group and override.package is None
+        allowed = form is argument or override.key_or_group in TEXTS
+        if named and allowed and override.type is not OverrideType.DEL:
+            return override
+    raise ValueError(f"{argument!r} is not a setting; write key=value, as in total_frames=1e6.")
 
 
 def _alternatives(argument: str, multirun: bool) -> list[str]:
@@ -111,6 +160,9 @@ def _alternatives(argument: str, multirun: bool) -> list[str]:
     key = override.get_key_element().lstrip("+")
     if not override.is_sweep_override():
         return [argument.lstrip("+")]
+    if isinstance(override.value(), Glob):
+        names = f"={','.join(options(key))}" if key in GROUPS else ""
+        raise ValueError(f"{argument} is a pattern; list the values: {key}{names or '=1,2,3'}.")
     if not multirun:
         raise ValueError(f"{argument} lists several values; add -m to run one after the other.")
     if not override.is_discrete_sweep():
@@ -121,14 +173,20 @@ def _alternatives(argument: str, multirun: bool) -> list[str]:
 def _for_hydra(setting: str) -> str:
     """Return the setting as an override that Hydra accepts without knowing the key.
 
-    Raises ValueError for an unknown member of a group; the schema finds unknown keys.
+    Raises ValueError for an unknown member of a group, for a part of the settings that is replaced
+    by something else, and for Hydra's own settings; the schema finds other unknown keys.
     """
     override = _parse(setting)
-    if override.key_or_group not in GROUPS:
-        return "++" + setting
-    names, value = options(override.key_or_group), override.value()
-    if value not in names:
-        raise ValueError(
-            f"{setting} is not known; {override.key_or_group} can be {', '.join(names)}."
-        )
-    return setting
+    key, value = override.key_or_group, override.value()
+    if key.split(".")[0] == "hydra":
+        raise unknown_key(RunConfig, key)
+    if key in GROUPS:
+        names = options(key)
+        if value not in names:
+            raise ValueError(f"{setting} is not known; {key} can be {', '.join(names)}.")
+        return setting
+    if key in SECTIONS and not isinstance(value, dict | None):
+        raise ValueError(f"{key} is {value!r}; set its parts, as in {key}.NAME=VALUE.")
+    if key in TEXTS and not isinstance(value, str | None):  # tag=1e3 is no number
+        return f"++{key}={quoted(setting.partition('=')[2])}"
+    return f"++{override.input_line}"

@@ -52,9 +52,11 @@ class EvaluationSettings:
         Raises ValueError: unknown settings, or values that are not allowed.
         """
         values = asdict(trained)
-        if self.env.get("backend", trained.backend) != trained.backend:
-            # The other settings are the other backend's.
+        backend = self.env.get("backend", trained.backend)
+        if backend != trained.backend:  # the other settings are the other backend's
             values = {"level": trained.level, "num_envs": trained.num_envs}
+        if backend == "gymnasium":
+            values["level"] = ""  # env.id names the environment
         for key, value in self.env.items():
             parts = values.get(key) if isinstance(value, dict) else None
             values[key] = {**parts, **value} if isinstance(parts, dict) else value

@@ -1,10 +1,13 @@
 """A run's settings to what trains: our agent in its environments, or Stable-Baselines3's."""
 
+import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 
+from agents import checkpoint
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.learner import Learner
@@ -15,6 +18,7 @@ from envs import frames_per_step, make_vec_env
 from envs.interop import SB3VecEnv
 
 AnyLearner = Learner | SB3A2CLearner
+IMAGE_BYTES = 72 * 96 * 3  # what every level shows
 
 
 def make_learner(
@@ -25,9 +29,11 @@ def make_learner(
 ) -> AnyLearner:
     """The agent of `config` in its environments, ready to start; `threads` cores share the work.
 
-    `make_envs`, picklable, takes the place of `make_vec_env`.
+    `make_envs`, picklable, takes the place of `make_vec_env`. Raises ValueError, in one sentence,
+    for what this machine cannot do.
     """
     make_envs = make_envs or make_vec_env
+    _check_memory(config)
     if isinstance(config.agent, SB3A2CConfig):
         return SB3A2CLearner(
             config.agent,
@@ -67,3 +73,47 @@ def make_learner(
         num_threads=shares,
         frames_per_step=frames_per_step(config.env),
     )
+
+
+def _check_memory(config: RunConfig) -> None:
+    """Raise ValueError if a rollout's images or the LSTM alone need more than all memory."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    agent, num_envs = config.agent, config.env.num_envs
+    needed = {}
+    if isinstance(agent, SB3A2CConfig):
+        steps = agent.n_steps
+    else:
+        steps, size = agent.unroll_length, agent.network.hidden_size
+        # Four gates, input and memory, float32; weights, gradient and its mean square.
+        needed[f"an LSTM of size {size} (agent.network.hidden_size)"] = 4 * 2 * size**2 * 4 * 3
+    if config.env.backend != "gymnasium":  # whose images are known once they are made
+        images = f"the images of {num_envs} environments (env.num_envs) in {steps} steps"
+        needed[images] = num_envs * (steps + 1) * IMAGE_BYTES
+    for what, size in needed.items():
+        if size > there:
+            raise ValueError(
+                f"{what} need {size / 2**30:,.0f} GiB, but this machine has "
+                f"{there / 2**30:,.0f} GiB of memory."
+            )
+
+
+def take_weights(learner: AnyLearner, run: Path) -> None:
+    """Give the learner's agent the weights of the agent in another run's folder.
+
+    Optimiser, learning rate and auxiliary loss begin anew. Raises ValueError: no run, or another
+    network.
+    """
+    weights = checkpoint.load(run / checkpoint.NAME)["learner"]["agent"]
+    agent = learner.agent if isinstance(learner, Learner) else learner.model.policy
+    own = agent.state_dict()
+    differing = [
+        name
+        for name in own.keys() | weights.keys()
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    ]
+    if differing:
+        raise ValueError(
+            f"start_from={run} has another network, which differs in {min(differing)}; its "
+            "agent.network and the shapes of its observations and actions must be this run's."
+        )
+    agent.load_state_dict(weights)

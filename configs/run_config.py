@@ -9,6 +9,7 @@ from cpc_aux.config import AuxConfig
 from envs.config import EnvConfig
 
 MAX_SEED = 2**31
+MAX_FRAMES = 10**15
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class RunConfig:
     env: EnvConfig
     agent: AgentConfig | SB3A2CConfig  # the one whose keys the preset has
     aux: AuxConfig
-    preset: str  # name of the agent's preset; only names the run's folder
+    preset: str  # only names the run's folder: the agent's preset, unless it is set
     total_frames: int = 20_000_000  # environment frames, four per agent step
     seed: int = 1
     device: str = "auto"
     run_root: str = "runs"
     tag: str | None = None
     threads: int | None = None  # of the gradient step, on a CPU; null: one per core
+    start_from: str | None = None  # folder of a run whose agent's weights this one takes
     log: LogConfig = field(default_factory=LogConfig)
     resume: ResumeConfig = field(default_factory=ResumeConfig)
 
@@ -63,15 +65,27 @@ class RunConfig:
         self.env.validate()
         self.agent.validate()
         self.aux.validate()
-        at_least_one = {
+        frames = {
             "total_frames": self.total_frames,
-            "threads": 1 if self.threads is None else self.threads,
             "log.every_frames": self.log.every_frames,
             "log.checkpoint_frames": self.log.checkpoint_frames,
         }
-        for name, value in at_least_one.items():
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1.")
+        for name, value in frames.items():
+            if not 1 <= value <= MAX_FRAMES:
+                raise ValueError(
+                    f"{name} is {value}; it must be at least 1 and at most {MAX_FRAMES:,}."
+                )
+        # Worker processes leave a core to the network.
+        useful = self.env.num_envs + self.env.in_workers
+        if self.threads is not None and not 1 <= self.threads <= useful:
+            more = " + 1" if self.env.in_workers else ""
+            raise ValueError(
+                f"threads is {self.threads}; it must lie between 1 and "
+                f"env.num_envs{more} = {useful}."
+            )
+        for name, text in (("run_root", self.run_root), ("start_from", self.start_from)):
+            if text is not None and not text.strip():
+                raise ValueError(f"{name} is empty; it names a folder.")
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
         if self.device not in ("auto", "cpu", "cuda"):

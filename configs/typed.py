@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LARGEST = 2**53  # whole numbers are exact up to here in every format that they pass through
+LARGEST_FLOAT = 1e30  # float32, in which numbers are used, has room for a little more
 WANTED = {
     bool: "true or false",
     int: "a whole number",
@@ -30,10 +32,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise ValueError(
-                f"{path}{key} is not a setting; allowed here: "
-                f"{', '.join(path + name for name in fields)}."
-            )
+            raise unknown_key(cls, key, path)
     hints = typing.get_type_hints(cls)
     arguments = {}
     for name, field in fields.items():
@@ -42,6 +41,26 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{path}{name} has no value; give {path}{name}=...")
     return cls(**arguments)
+
+
+def unknown_key(cls: type, key: str, path: str = "") -> ValueError:
+    """What to raise for a key that the dataclass `cls` does not have."""
+    names = ", ".join(path + field.name for field in dataclasses.fields(cls))
+    return ValueError(f"{path}{key} is not a setting; allowed here: {names}.")
+
+
+def keys_of(cls: type, kind: type, path: str = "") -> set[str]:
+    """The dotted keys of the dataclass `cls` whose value is a `kind`; dict: has parts."""
+    keys = set()
+    for name, hint in typing.get_type_hints(cls).items():
+        union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        for option in typing.get_args(hint) if union else (hint,):
+            parts = dataclasses.is_dataclass(option)
+            if option is kind or typing.get_origin(option) is kind or (kind is dict and parts):
+                keys.add(path + name)
+            if parts:
+                keys |= keys_of(option, kind, f"{path}{name}.")
+    return keys
 
 
 def _keys_known(value: Any, option: Any) -> int:
@@ -78,10 +97,15 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
             raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
         return from_mapping(typing.cast(type[Any], hint), value, path + ".")
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = hint is int or isinstance(value, int)
+    if number and whole and LARGEST < abs(value) < math.inf:
+        raise ValueError(f"{path} is {value}; it must be at most {LARGEST}.")
     if hint is bool and isinstance(value, bool):
         return value
     if hint is int and number and math.isfinite(value) and value == int(value):
         return int(value)  # 1e9 arrives as a float
+    if hint is float and number and LARGEST_FLOAT < abs(value) < math.inf:
+        raise ValueError(f"{path} is {value}; it must be at most {LARGEST_FLOAT:g}.")
     if hint is float and number and math.isfinite(value):
         return float(value)
     if hint is str and (isinstance(value, str) or number):

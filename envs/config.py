@@ -22,6 +22,9 @@ OWN_SETTINGS = {
     "miniworld": ("worker_timeout_s",),
     "gymnasium": ("id", "kwargs", "wrappers", "worker_timeout_s"),
 }
+MAX_ENVS = 100_000
+MAX_TIMEOUT_S = 1e6
+MAX_FRAMES, MAX_PIXELS = 1000, 10_000  # of wrappers
 CHOICES = {"hud": ("none", "full"), "renderer": ("software", "hardware")}
 
 
@@ -31,6 +34,7 @@ class WrapperConfig:
 
     extra: list[str] | None = None  # wrapper classes put around it first, as module.Class
     obs_key: str | None = None  # the entry to take where observations are a Dict
+    channels_first: bool | None = None  # images are [C, H, W]; null: as their shape looks
     frame_skip: int = 1  # frames that repeat an action; of images the maximum of the last two
     resize: list[int] | None = None  # [height, width] in pixels
     greyscale: bool = False
@@ -39,13 +43,17 @@ class WrapperConfig:
     def validate(self) -> None:
         """Raise ValueError, in one sentence, if a field is out of range."""
         for name in ("frame_skip", "frame_stack"):
-            if getattr(self, name) < 1:
+            if not 1 <= getattr(self, name) <= MAX_FRAMES:
                 raise ValueError(
-                    f"env.wrappers.{name} is {getattr(self, name)}; it must be at least 1."
+                    f"env.wrappers.{name} is {getattr(self, name)}; "
+                    f"it must lie between 1 and {MAX_FRAMES}."
                 )
-        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+        if self.resize is not None and not (
+            len(self.resize) == 2 and min(self.resize) >= 1 and max(self.resize) <= MAX_PIXELS
+        ):
             raise ValueError(
-                f"env.wrappers.resize is {self.resize}; write [height,width] in pixels."
+                f"env.wrappers.resize is {self.resize}; write [height,width] in pixels, "
+                f"each between 1 and {MAX_PIXELS}."
             )
 
 
@@ -81,10 +89,16 @@ class EnvConfig:
         if self.backend not in OWN_SETTINGS:
             allowed = ", ".join(OWN_SETTINGS)
             raise ValueError(f"unknown backend '{self.backend}': allowed are {allowed}")
-        if self.num_envs < 1:
-            raise ValueError(f"num_envs is {self.num_envs}, but at least 1 is needed")
-        if self.worker_timeout_s is not None and not self.worker_timeout_s > 0:
-            raise ValueError(f"worker_timeout_s is {self.worker_timeout_s}; it must be above 0")
+        if not 1 <= self.num_envs <= MAX_ENVS:
+            raise ValueError(
+                f"env.num_envs is {self.num_envs}; it must lie between 1 and {MAX_ENVS:,}."
+            )
+        timeout = self.worker_timeout_s
+        if timeout is not None and not 0 < timeout <= MAX_TIMEOUT_S:
+            raise ValueError(
+                f"env.worker_timeout_s is {timeout}; it must be above 0 and at most "
+                f"{MAX_TIMEOUT_S:,.0f} s."
+            )
         for name in sorted({name for names in OWN_SETTINGS.values() for name in names}):
             if getattr(self, name) and name not in OWN_SETTINGS[self.backend]:
                 having = " or ".join(b for b, names in OWN_SETTINGS.items() if name in names)
@@ -101,6 +115,11 @@ class EnvConfig:
             canonical_level(self.level)
         elif not self.id:
             raise ValueError("env.id has no value; give env.id=CartPole-v1, say")
+        elif self.level not in ("", self.canonical().level):
+            raise ValueError(
+                f"env.level is {self.level!r}, but env.backend=gymnasium has no levels; "
+                "env.id names the environment."
+            )
 
     def canonical(self) -> "EnvConfig":
         """The same with one spelling of the level's name, which also names the run's folder."""

@@ -51,11 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         levels = [canonical_level(level) for level in options.levels or LEVELS]
     except ValueError as error:
         parser.error(str(error))
-    options.out.mkdir(parents=True, exist_ok=True)
-    for level in levels:
-        path = options.out / f"gallery_{level}.png"
-        save(contact_sheet(level), path)
-        print(path)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for level in levels:
+            path = options.out / f"gallery_{level}.png"
+            save(contact_sheet(level), path)
+            print(path)
+    except OSError as error:
+        parser.error(f"--out {options.out}: {error.strerror or error}")
 
 
 def contact_sheet(level: str) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from gymnasium.wrappers import (
 )
 
 from envs.config import EnvConfig, WrapperConfig
+from envs.pool.checks import check_inside
 
 # What Gymnasium and wrappers raise where an environment or a wrapper does not fit.
 MISFITS = (
@@ -29,6 +30,16 @@ MISFITS = (
     TypeError,
     ValueError,
 )
+LARGE = 20  # pixels: smaller pictures with many channels may be boards, whose planes come last
+UNKNOWN = (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound)
+# Modules that register well-known environments, by how their names begin.
+REGISTERED_BY = {
+    "MiniGrid-": "minigrid",
+    "BabyAI-": "minigrid",
+    "ALE/": "ale_py",
+    "MiniWorld-": "envs.miniworld.stock_levels",
+    "Vizdoom": "vizdoom.gymnasium_wrapper",
+}
 
 
 def make_env(config: EnvConfig) -> gymnasium.Env:
@@ -52,10 +63,19 @@ def make_env(config: EnvConfig) -> gymnasium.Env:
     assert config.id is not None
     try:
         env = gymnasium.make(config.id, disable_env_checker=True, **(config.kwargs or {}))
-        return wrap(env, config.wrappers or WrapperConfig())
+        return wrap(check_inside(env), config.wrappers or WrapperConfig())
     except MISFITS as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"env.id={config.id} cannot be made as configured: {why}") from error
+        hint = _where_it_is(config.id) if isinstance(error, UNKNOWN) else ""
+        raise ValueError(f"env.id={config.id} cannot be made as configured: {why}{hint}") from error
+
+
+def _where_it_is(env_id: str) -> str:
+    """Say which module an environment that Gymnasium does not know may come from."""
+    for beginning, module in REGISTERED_BY.items():
+        if env_id.startswith(beginning):
+            return f" Write env.id={module}:{env_id}, where {module} registers it."
+    return " One that a module registers is env.id=MODULE:ID, as in minigrid:MiniGrid-Empty-5x5-v0."
 
 
 def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
@@ -68,6 +88,8 @@ def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
         env = getattr(importlib.import_module(module), name)(env)
     if config.obs_key is not None:
         env = _pick(env, config.obs_key)
+    if _channels_first(env.observation_space, config.channels_first):
+        env = ChannelsLast(env)
     if config.frame_skip > 1:
         repeat = MaxAndSkipObservation if _is_image(env) else RepeatAction
         env = repeat(env, config.frame_skip)
@@ -83,6 +105,37 @@ def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
 def _is_image(env: gymnasium.Env) -> bool:
     shape = env.observation_space.shape
     return shape is not None and len(shape) in (2, 3)
+
+
+class ChannelsLast(TransformObservation):
+    """Images [C, H, W] as [H, W, C]."""
+
+    note: str  # what a user should know
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        space: Any = env.observation_space
+        low, high = space.low.transpose(1, 2, 0), space.high.transpose(1, 2, 0)
+        last = gymnasium.spaces.Box(low, high, dtype=space.dtype)
+        super().__init__(env, lambda obs: np.ascontiguousarray(obs.transpose(1, 2, 0)), last)
+        self.note = (
+            f"observations of shape {space.shape} are read as images with their channels first; "
+            "if they are not, set env.wrappers.channels_first=false"
+        )
+
+
+def _channels_first(space: gymnasium.Space, asked: bool | None) -> bool:
+    """Whether observations are images [C, H, W], as `asked` or else as their shape looks.
+
+    Raises ValueError: asked for, but there is no such image.
+    """
+    image = isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 3
+    if asked and not image:
+        raise ValueError(f"env.wrappers.channels_first needs images [C, H, W], not {space}.")
+    if asked is not None or not image:
+        return bool(asked)
+    first, *size = space.shape or ()
+    few = first in (1, 3, 4) or min(size) >= LARGE
+    return first < min(size) and size[1] not in (1, 3, 4) and few
 
 
 def _pick(env: gymnasium.Env, key: str) -> gymnasium.Env:

@@ -1,5 +1,6 @@
 """Whatever is wrong: one sentence, a non-zero exit, no traceback, and nothing lost."""
 
+import itertools
 import resource
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 import evaluate
 from configs import learners
+from tests.campaigns import bad_input
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import FOLDER, train
 
@@ -64,11 +66,22 @@ def finished_run(template, tmp_path, capsys):
         (["env=nowhere"], "env=nowhere is not known; env can be explore_goal"),
         (["aux=cpcc"], "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
         (["agent.lr=1"], "agent.lr is not a setting"),
-        (["total_frames=-5"], "total_frames is -5; it must be at least 1."),
-        (["agent.unroll_length=0"], "agent.unroll_length is 0; it must be at least 1 agent step."),
+        (["total_frames=-5"], "total_frames is -5; it must be at least 1 and at most"),
+        (["agent.unroll_length=0"], "agent.unroll_length is 0; it must be at least 1 agent step"),
         (["aux=cpc", "aux.horizon=5"], "aux.horizon is 5; it must be below agent.unroll_length"),
         (["env.backend=doom"], "doom"),
         (["env.num_envs=0"], "num_envs is 0"),
+        (["env.num_envs=1e5", "agent.unroll_length=1e6"], "in 1000000 steps need 1,931,"),
+        (["agent.network.hidden_size=65536"], "(agent.network.hidden_size) need 384 GiB, but this"),
+        (["threads=5"], "threads is 5; it must lie between 1 and env.num_envs = 3."),
+        (["run_root="], "run_root is empty; it names a folder."),
+        (["hydra.job.name=x"], "hydra.job.name is not a setting; allowed here: env, agent, aux"),
+        (["log=[]"], "log is []; set its parts, as in log.NAME=VALUE."),
+        (["env=gymnasium", "env.id=X-v0", "env.level=abc"], "env.level is 'abc', but"),
+        (
+            ["env=gymnasium", "env.id=X-v0", "env.worker_timeout_s=1e10"],
+            "must be above 0 and at most",
+        ),
         (
             ["agent.network.encoder=vgg"],
             "agent.network.encoder is 'vgg'; allowed: auto, shallow, deep, mlp.",
@@ -160,3 +173,14 @@ def test_bad_evaluation_setting(arguments, expected, finished_run, sentence):
 def test_evaluating_what_is_no_run(sentence):
     assert evaluate.main(["nowhere"]) == 2
     assert sentence() == "nowhere is not the folder of a run: it has no config.yaml."
+
+
+def test_short_campaign():
+    """Each setting with one bad value, in turn; `python -m tests.campaigns.bad_input` has all."""
+    values = itertools.cycle(bad_input.VALUES)
+    refused = 0
+    for key in bad_input.all_keys():
+        said = bad_input.refused(bad_input.command(key, next(values)))
+        assert said is None or ("\n" not in said and said)
+        refused += said is not None
+    assert refused > 30

@@ -11,6 +11,7 @@ import evaluate
 import train_agent
 from agents import checkpoint
 from agents.learner import Learner
+from envs.pool import worker_group
 from tests.envs.pool_envs import running
 
 TINY = (
@@ -142,11 +143,55 @@ def test_a_run_that_continues_begins_new_episodes(before_update, caplog):
         (["env.id=null"], "env.id has no value; give env.id=CartPole-v1, say"),
         (["env.hud=full"], "env.hud needs env.backend=dmlab"),
         (["env.wrappers.resize=84"], "env.wrappers.resize is 84; it must be a list"),
-        (["env.wrappers.frame_skip=0"], "env.wrappers.frame_skip is 0; it must be at least 1."),
+        (
+            ["env.wrappers.frame_skip=0"],
+            "env.wrappers.frame_skip is 0; it must lie between 1 and 1000.",
+        ),
         (["env.kwargs=3"], "env.kwargs is 3; set its parts"),
     ],
 )
 def test_bad_setting(settings, words, capsys):
-    assert train(*settings) == 1
+    assert train(*settings) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def test_module_in_the_current_folder_is_found():
+    Path("mine.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "gymnasium.register('Mine-v0', CartPoleEnv, max_episode_steps=17)\n"
+    )
+    assert train("env.id=mine:Mine-v0", "total_frames=30") == 0
+    assert (
+        "length_mean"
+        in Path("runs/gymnasium/Mine-v0/a2c_laptop/none/seed_1/progress.csv").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("env_id", "code", "words"),
+    [
+        ("NoReset-v0", 2, "environment 0 failed at the start: RuntimeError: no map"),
+        ("Raises-v0", 1, "Stopped: environment 0 failed 3 times within"),
+        ("Nan-v0", 1, "(Nan-v0), step 3: the reward that step returned is nan."),
+        (
+            "OldReset-v0",
+            2,
+            "(OldReset-v0), step 0: reset returned an array of shape (5, 7, 3), not",
+        ),
+        (
+            "Floats-v0",
+            1,
+            "(Floats-v0), step 3: step returned an observation of shape (5, 7, 3) and",
+        ),
+        ("Empty-v0", 2, "observations of shape (0,) are empty."),
+    ],
+)
+def test_environment_that_cannot_be_trained_in_is_named(env_id, code, words, capsys, monkeypatch):
+    monkeypatch.setattr(worker_group, "MAX_FAILURES_IN_ALL", 3)
+    where = f"env.id=tests.envs.pool_envs:{env_id}"
+    assert train(where, "env.num_envs=1", "agent.network.encoder=auto") == code
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert words in line
+    assert ("latest.pt (" in line) == (code == 1)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import train_agent
 from agents import checkpoint
 from agents.learner import Learner
 from configs import learners
+from tests.envs.pool_envs import wait_until
 from tests.known_answer_envs import RandomEnds
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +102,8 @@ def test_run_leaves_everything_it_promises(capsys):
     assert f"Return curves of 1 run(s): {FOLDER / 'returns.png'}" in printed
     assert (FOLDER / "returns.png").exists()
     assert "To train the baseline: python train_agent.py" in printed
-    assert printed.rstrip().endswith("aux=none")
+    assert "aux=none\n" in printed
+    assert printed.rstrip().endswith(f"In TensorBoard: tensorboard --logdir {FOLDER}")
     assert set(os.listdir(".")) == {"runs"}
 
 
@@ -163,7 +166,7 @@ def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
 
 def test_longer_run_continues_with_leave(capsys):
     assert train() == 0
-    assert train("total_frames=2400") == 1
+    assert train("total_frames=2400") == 2
     assert "resume.extend=true" in capsys.readouterr().err
     assert train("total_frames=2400", "resume.extend=true") == 0
     rows = table(FOLDER / "none/seed_1/progress.csv")
@@ -174,7 +177,7 @@ def test_longer_run_continues_with_leave(capsys):
 def test_other_settings_are_refused_and_nothing_changes(capsys):
     assert train() == 0
     before = {p: p.read_bytes() for p in (FOLDER / "none/seed_1").iterdir() if p.name != "lock"}
-    assert train("agent.learning_rate=1e-5") == 1
+    assert train("agent.learning_rate=1e-5") == 2
     said = capsys.readouterr().err
     assert re.search(r"agent\.learning_rate=\S+, not 1e-05: start a separate", said)
     assert {p: p.read_bytes() for p in before} == before
@@ -183,9 +186,10 @@ def test_other_settings_are_refused_and_nothing_changes(capsys):
 
 
 def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
-    assert train("-m", "aux=none,cpc", "aux.horizon=2,7", "total_frames=600") == 1
+    assert train("-m", "aux=none,cpc", "aux.horizon=2,7", "total_frames=600") == 2
     out, err = capsys.readouterr()
     assert "3 of 4 runs are complete." in out
+    assert re.findall(r"Run (\d) of 4: ", out) == ["1", "2", "3"]
     assert err.count("\n") == 1
     assert "aux=cpc aux.horizon=7" in err
     assert "aux.horizon is 7; it must be below agent.unroll_length (5)" in err
@@ -211,6 +215,100 @@ def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypat
     state = checkpoint.load(FOLDER / "none/seed_1/latest.pt")["learner"]
     assert state["updates"] == 7
     assert all(x.isfinite().all() for x in state["agent"].values())
+
+
+def test_mistakes_of_a_sweep_are_told_before_it_begins(monkeypatch, capsys):
+    monkeypatch.setattr(
+        train_agent,
+        "run_job",
+        lambda job, *_: 2 if job.error else print("trained", file=sys.stderr) or 0,
+    )
+    assert train("-m", "env.num_envs=3,banana") == 2
+    mistake, trained = capsys.readouterr().err.splitlines()
+    assert mistake == ("env.num_envs=banana: env.num_envs is 'banana'; it must be a whole number.")
+    assert trained == "trained"
+    assert train("-m", "agent.learning_rate=1e-3,5e-4") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"would both be trained in {FOLDER}/none/seed_1; " in line
+    assert line.endswith("with a tag, as in 'tag=learning_rate${agent.learning_rate}'.")
+
+
+def test_printed_commands_are_quoted_for_a_shell(capsys):
+    assert train("aux=cpc", "run_root=my runs (1)", "total_frames=60") == 0
+    printed = capsys.readouterr().out
+    assert "python train_agent.py" in printed
+    assert "'run_root=my runs (1)'" in printed
+    assert "tensorboard --logdir 'my runs (1)/labsim/room_watermaze/a2c_laptop'" in printed
+
+
+def test_run_starts_from_the_weights_of_another(capsys):
+    assert train("total_frames=60") == 0
+    first = checkpoint.load(FOLDER / "none/seed_1/latest.pt")["learner"]
+    other = f"start_from={FOLDER / 'none/seed_1'}"
+    # One step of next to no size, so that the weights can be compared.
+    assert train(other, "tag=on", "total_frames=60", "agent.learning_rate=1e-30") == 0
+    state = checkpoint.load(FOLDER / "none-on/seed_1/latest.pt")["learner"]
+    assert state["frames"] == 60
+    for name, weight in first["agent"].items():
+        assert torch.equal(state["agent"][name], weight)
+    capsys.readouterr()
+    assert train(other, "tag=wide", "agent.network.hidden_size=13") == 2
+    assert "has another network, which differs in " in capsys.readouterr().err
+    assert train("start_from=nowhere", "tag=x") == 2
+    assert "There is no checkpoint nowhere/latest.pt." in capsys.readouterr().err
+
+
+def test_settings_from_a_file_and_from_the_config_of_a_run(capsys):
+    Path("mine.yaml").write_text("total_frames: 120\nagent:\n  unroll_length: 7\ntag: it's\n")
+    assert train_agent.main([*TINY[:2], *TINY[3:8], "mine.yaml", "tag=file"]) == 0
+    folder = FOLDER / "none-file/seed_1"
+    assert table(folder / "progress.csv")[0]["frames"] == "168"  # two updates of 7 x 3 x 4
+    capsys.readouterr()
+    assert train_agent.main([str(folder / "config.yaml")]) == 0
+    assert f"{folder} is finished (120 frames)." in capsys.readouterr().out
+    assert train_agent.main(["nowhere.yaml"]) == 2
+    assert capsys.readouterr().err == "No such file or directory: nowhere.yaml\n"
+
+
+def test_training_inside_a_thread():
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(train("total_frames=60")))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+SCRIPT = "import train_agent; print('code', train_agent.main({settings}))"
+
+
+def test_training_from_a_script_on_standard_input(tmp_path):
+    """With two shares, whose processes cannot import such a script, and here must not."""
+    settings = ["env.num_envs=2", "threads=2", "agent.unroll_length=5", "total_frames=80"]
+    result = subprocess.run(
+        [sys.executable, "-"],
+        input=SCRIPT.format(settings=[*settings, "device=cpu"]),
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.stderr == ""
+    assert result.stdout.rstrip().endswith("code 0")
+
+
+def test_interrupt_while_importing_is_one_line(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "train_agent.py"), "seed=1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        handled = wait_until(lambda: interrupt_is_caught(process.pid))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert handled
+    assert (process.returncode, out, err) == (130, "Ended by SIGINT.\n", "")
+
+
+def interrupt_is_caught(pid):
+    """Whether it has come as far as importing PyTorch, which is after its first lines."""
+    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
 
 
 def test_start_does_not_wait_for_what_draws_figures():

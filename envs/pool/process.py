@@ -18,7 +18,14 @@ COMMAND = "from envs.pool.worker import main; main()"
 
 
 class WorkerError(Exception):
-    """A worker does not do what it should; the message says why."""
+    """A worker does not do what it should; the message says why.
+
+    `final`: its environment contradicts itself, and would do so again in another process.
+    """
+
+    def __init__(self, cause: str, final: bool = False) -> None:
+        super().__init__(cause)
+        self.final = final
 
 
 class WorkerProcess:
@@ -77,11 +84,11 @@ class WorkerProcess:
         try:
             if not self._connection.poll(timeout_s):
                 raise WorkerError(f"the process gave no answer within {timeout_s:g} s")
-            result, cause = self._connection.recv()
+            result, cause, final = self._connection.recv()
         except (EOFError, OSError):
             raise WorkerError(f"the process ended unexpectedly ({self._ending()})") from None
         if cause is not None:
-            raise WorkerError(cause)
+            raise WorkerError(cause, final)
         return result
 
     def _ending(self) -> str:

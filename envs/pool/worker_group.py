@@ -1,18 +1,22 @@
 """Some environments of a pool, stepped together while the network acts for the others."""
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.pool.memory import StepArrays
 from envs.pool.process import WorkerError, WorkerProcess
-from envs.pool.worker import Job
+from envs.pool.worker import Interface, Job
 
 MAX_FAILURES = 10  # of one worker in a row; then the cause will not go away by itself
+# Of a group within PER_STEPS agent steps, or with many workers 3 of each: a machine that stalls
+# makes all of them fail at once.
+MAX_FAILURES_IN_ALL = 20
+PER_STEPS = 1_000_000
 START_TIMEOUT_S = 120.0  # for a process to import what it needs and to make its environments
 SEEDS = 2**30  # training and evaluation draw below and above this number; see `_next_seed`
 
@@ -51,21 +55,22 @@ class WorkerGroup:
 
     `send` starts a step and returns, `receive` waits for it. A worker that dies, raises or takes
     longer than `timeout_s` is replaced: its environments begin anew, and the step in which that
-    happened reports them as lost. Not so one that never made a step: what is wrong with its
-    environment or their settings would stay wrong.
+    happened reports them as lost. That has its limits, and one that never made a step is not tried
+    again: what is wrong with its environment or their settings would stay wrong.
     """
 
     def __init__(
         self,
         workers: Sequence[Worker],
         arrays: StepArrays,
-        spaces: tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete],
+        interface: Interface,
         timeout_s: float,
     ) -> None:
         self.workers = workers
         first, last = workers[0].job.start, workers[-1].job.stop
         self.num_envs = last - first
-        self.single_observation_space, self.single_action_space = spaces
+        self.single_observation_space = interface.observations
+        self.single_action_space = interface.actions
         self._first = first
         self._arrays = StepArrays._make(array[first:last] for array in arrays)
         self._timeout_s = timeout_s
@@ -76,6 +81,9 @@ class WorkerGroup:
         self._begin_anew = False
         self._lost = np.zeros(self.num_envs, np.bool_)
         self.last_failure: str | None = None  # of any worker
+        self._agent_steps = 0
+        most = max(MAX_FAILURES_IN_ALL, 3 * len(workers))
+        self._failed_at: deque[int] = deque(maxlen=most)  # agent steps at the last failures
 
     @property
     def worker_restarts(self) -> int:
@@ -116,8 +124,9 @@ class WorkerGroup:
     def receive(self, obs: NDArray) -> PoolStep:
         """Wait for what was sent; write the observations to obs [B, ...], a copy of B rows.
 
-        Raises WorkerError: a worker failed before it made a step, or MAX_FAILURES times in a row.
+        Raises WorkerError: a worker failed too often, or in a way that it would again.
         """
+        self._agent_steps += self.num_envs
         stepping = not self._lost.all()
         for worker in self.workers:
             try:
@@ -152,16 +161,14 @@ class WorkerGroup:
     def _replace(self, worker: Worker, error: WorkerError) -> None:
         """Put a new process in a failed one's place, with new episodes; try several times."""
         which = _named(worker.job.start, worker.job.stop)
-        if not worker.works:
-            raise WorkerError(f"{which} failed at the start: {error}") from error
         while True:
             self.last_failure = f"{which}: {error}"
             worker.process.kill()
             worker.failures += 1
-            if worker.failures == MAX_FAILURES:
-                raise WorkerError(
-                    f"{which} failed {MAX_FAILURES} times in a row, the last time: {error}"
-                ) from error
+            self._failed_at.append(self._agent_steps)
+            one_too_many = self._one_too_many(worker, which, error)
+            if one_too_many is not None:
+                raise WorkerError(one_too_many) from error
             log.warning("starting %s anew: %s", which, error)
             self._restarts[self._columns(worker).start] += 1
             try:
@@ -171,6 +178,22 @@ class WorkerGroup:
                 return
             except WorkerError as another:
                 error = another
+
+    def _one_too_many(self, worker: Worker, which: str, error: WorkerError) -> str | None:
+        """Say why the worker is not replaced after the failure just now; None: it is."""
+        if error.final:
+            return str(error)
+        if not worker.works:
+            return f"{which} failed at the start: {error}"
+        if worker.failures == MAX_FAILURES:
+            return f"{which} failed {MAX_FAILURES} times in a row, the last time: {error}"
+        count, since = len(self._failed_at), self._agent_steps - self._failed_at[0]
+        if count == self._failed_at.maxlen and since < PER_STEPS:
+            all_of_us = _named(self._first, self._first + self.num_envs)
+            return (
+                f"{all_of_us} failed {count} times within {since:,} steps, the last time: {error}"
+            )
+        return None
 
     def get_state(self) -> dict[str, NDArray]:
         """Return seeds and counts: running episodes cannot be saved."""

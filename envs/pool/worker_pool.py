@@ -1,5 +1,6 @@
 """A batch of single environments in worker processes, in two groups that take turns."""
 
+import logging
 import os
 import time
 import weakref
@@ -16,6 +17,8 @@ from envs.pool.worker import Job
 from envs.pool.worker_group import START_TIMEOUT_S, PoolStep, Worker, WorkerGroup
 
 PATIENCE_S = 2.0  # for environments to close
+
+log = logging.getLogger(__name__)
 
 
 class WorkerPool:
@@ -63,17 +66,27 @@ class WorkerPool:
             per_group.append([Worker(job, memory, lifeline) for job in jobs])
             workers += per_group[-1]
         try:
-            spaces, *others = [worker.process.result(START_TIMEOUT_S) for worker in workers]
+            interface, *others = [worker.process.result(START_TIMEOUT_S) for worker in workers]
         except WorkerError as error:
             self.close()
             raise ValueError(str(error)) from None
-        if any(other != spaces for other in others):
+        if any(other != interface for other in others):
             self.close()
             raise ValueError("the environments differ in their observations or actions.")
-        self.single_observation_space, self.single_action_space = spaces
-        reserve(memory, num_envs, spaces[0])
-        arrays = StepArrays.map(memory, num_envs, spaces[0])
-        self.groups = [WorkerGroup(group, arrays, spaces, timeout_s) for group in per_group]
+        for note in interface.notes:
+            log.warning(note)
+        self.single_observation_space = interface.observations
+        self.single_action_space = interface.actions
+        try:
+            reserve(memory, num_envs, interface.observations)
+            arrays = StepArrays.map(memory, num_envs, interface.observations)
+        except (OSError, OverflowError, ValueError):
+            self.close()
+            raise ValueError(
+                f"{num_envs} observations of shape {interface.observations.shape} and "
+                f"{interface.observations.dtype} do not fit into memory."
+            ) from None
+        self.groups = [WorkerGroup(group, arrays, interface, timeout_s) for group in per_group]
         ends = np.cumsum([group.num_envs for group in self.groups]).tolist()
         self._columns = [slice(*pair) for pair in pairwise([0, *ends])]
 

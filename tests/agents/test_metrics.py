@@ -6,6 +6,7 @@ import math
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from agents import metrics as metrics_module
 from agents.episodes import Episode
 from agents.metrics import Metrics
 from agents.record_files import append_rows, cut_rows
@@ -37,6 +38,7 @@ def test_row_holds_the_means_since_the_last_row(tmp_path):
     first, second = rows(tmp_path / "progress.csv")
     assert (first["frames"], first["episodes"], first["loss"]) == ("120", "3", "0.5")
     assert float(first["return_mean"]) == 5.0
+    assert float(first["length_mean"]) == pytest.approx(31 / 3)
     assert float(first["return_std"]) == pytest.approx(math.sqrt(50 / 3))
     assert float(first["success_first_seconds"]) == 5.0  # of 3 and 7
     assert float(first["success_later_seconds"]) == 1.5  # of 1 and 2
@@ -55,6 +57,22 @@ def test_row_holds_the_means_since_the_last_row(tmp_path):
         "later_success_seconds": "1.5",
     }
     assert (episodes[1]["successes"], episodes[1]["first_success_seconds"]) == ("0", "")
+
+
+@pytest.mark.parametrize(("updates", "speed"), [([70, 110], 40 / 2), ([110], 110 / 9)])
+def test_first_update_is_left_out_of_the_speed_where_there_are_more(
+    updates, speed, tmp_path, monkeypatch
+):
+    clock = iter([100.0, 107.0, 109.0, 115.0])
+    monkeypatch.setattr(metrics_module.time, "monotonic", lambda: next(clock))
+    metrics = Metrics(tmp_path, every_frames=100)  # at 100 s
+    metrics.add(updates[0], [])  # 107 s
+    for frames in updates[1:]:
+        metrics.add(frames, [])  # reads no clock
+    row = metrics.write(updates[-1], {})  # 109 s
+    assert row["frames_per_second"] == round(speed, 1)
+    metrics.add(230, [])
+    assert metrics.write(230, {})["frames_per_second"] == round((230 - updates[-1]) / 6, 1)
 
 
 def test_resumed_records_equal_uninterrupted_ones(tmp_path):

@@ -2,12 +2,18 @@
 
 import dataclasses
 import inspect
+import re
+import shutil
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from stable_baselines3 import A2C
 
+import configs
 from agents.config import SB3A2CConfig
 from configs import compose_jobs, jobs_from_command_line
 from configs.compose import options
@@ -191,7 +197,9 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
         ("+sed=1", "sed is not a setting"),
         ("agent.lr=1", "agent.lr is not a setting; allowed here: agent.network,"),
         ("seed.x=1", "seed is {'x': 1}; it must be a whole number."),
-        ("total_frames=-1", "total_frames is -1; it must be at least 1."),
+        ("total_frames=-1", "total_frames is -1; it must be at least 1"),
+        ("total_frames=1e300", "total_frames is 1e+300; it must be at most 9007199254740992."),
+        ("total_frames=2e15", "total_frames is 2000000000000000; it must be at least 1 and at"),
         ("total_frames=1.5", "total_frames is 1.5; it must be a whole number."),
         ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
         ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
@@ -199,8 +207,12 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
         ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
         ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
         ("seed=-1", "seed is -1; it must lie between 0 and"),
-        ("threads=0", "threads is 0; it must be at least 1."),
-        ("log.every_frames=0", "log.every_frames is 0; it must be at least 1."),
+        ("threads=0", "threads is 0; it must lie between 1 and env.num_envs = 16."),
+        ("log.every_frames=0", "log.every_frames is 0; it must be at least 1"),
+        ("log=[]", "log is []; set its parts, as in log.NAME=VALUE."),
+        ("agent.network=3", "agent.network is 3; set its parts"),
+        ("hydra.run.dir=x", "hydra.run.dir is not a setting; allowed here: env, agent, aux,"),
+        ("run_root=", "run_root is empty; it names a folder."),
         ("device=tpu", "device is 'tpu'; allowed: auto, cpu, cuda."),
         ("tag=a/b", "tag is 'a/b'; it names a folder"),
         ("tag=..", "tag is '..'; it names a folder"),
@@ -209,6 +221,86 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
 )
 def test_bad_values_get_one_sentence(argument, sentence):
     assert error(argument).startswith(sentence)
+
+
+@given(st.text(st.characters(exclude_characters="$,", exclude_categories=["C"]), min_size=1))
+@settings(max_examples=13, deadline=None)
+@example("my runs")
+@example("ünï/a=b")
+@example("x (1) {1}")
+@example("it's")
+@example("\\'")
+@example("1e3")
+@example("null'")
+def test_names_of_folders_need_no_quotes(name):
+    """All but what Hydra's grammar gives a meaning: commas, ${...}, and quotes around it all."""
+    special = name.strip() != name or name[0] in "'\"" or name.lower() in ("null", "true", "false")
+    (setting,) = compose_jobs([f"run_root={name}"]) if not special else ([None])
+    if setting is not None:
+        assert setting.error is None
+        assert setting.config.run_root == name
+
+
+def test_copied_preset_has_folders_of_its_own(monkeypatch, tmp_path):
+    folder = tmp_path / "configs"
+    shutil.copytree(configs.compose.FOLDER, folder)
+    shutil.copy(folder / "agent/a2c.yaml", folder / "agent/mine.yaml")
+    monkeypatch.setattr(configs.compose, "FOLDER", folder)
+    assert one("agent=mine").folder == Path("runs/labsim/room_watermaze/mine/none/seed_1")
+    assert one("agent=mine", "preset=x").preset == "x"
+    assert one().preset == "a2c_laptop"
+
+
+def test_two_runs_of_a_sweep_in_one_folder_are_refused():
+    with pytest.raises(
+        ValueError, match=r"in runs/.*; tell them apart with a tag, as in"
+    ) as caught:
+        compose_jobs(["log.every_frames=7,11", "seed=1,2", "total_frames=5,7"], multirun=True)
+    suggested = re.search(r"'(tag=.*)'", str(caught.value))[1]
+    assert suggested == "tag=total_frames${total_frames}"
+    jobs = compose_jobs(["seed=1,2", "total_frames=5,7", suggested], multirun=True)
+    assert len({job.config.folder for job in jobs}) == 4
+    same = compose_jobs(["env=room_watermaze,rooms_watermaze"], multirun=True)
+    assert same[0].config == same[1].config, "one run that is named twice"
+
+
+def test_pattern_is_answered_with_the_list():
+    with pytest.raises(ValueError, match=r"is a pattern; list the values: aux=cpc,cpc_action,none"):
+        compose_jobs(["aux=glob(*)"], multirun=True)
+
+
+def test_file_of_settings_comes_before_those_beside_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "env: gymnasium\nenv.id: X-v0\nseed: 3\nthreads: null\naux: {name: cpc, horizon: 7}\n"
+        "env.wrappers: {extra: [a.B, c.D], greyscale: true}\nenv.kwargs: {mode: it's, size: 1e-3}\n"
+    )
+    config = one("aux.horizon=11", str(path), "seed=5")
+    assert (config.seed, config.threads, config.aux.name, config.aux.horizon) == (
+        5,
+        None,
+        "cpc",
+        11,
+    )
+    assert (config.env.wrappers.extra, config.env.wrappers.greyscale) == (["a.B", "c.D"], True)
+    assert config.env.kwargs == {"mode": "it's", "size": "1e-3"}  # a text in YAML
+    config = one("agent=sb3_a2c", "agent.gamma=0.5", "tag=x")
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config) | {"starts": [{"frames": 0}]}))
+    assert one(str(path)) == config
+    config = one("aux=cpc", "preset=own", "agent.unroll_length=41")
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
+    assert one(str(path)) == config
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"a: [", b"- 1", b"seed", b"3: 4", b"[" * 1500, b"a b: 1"]
+)
+def test_what_is_no_file_of_settings_is_refused(content, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mine\.yaml") as caught:
+        compose_jobs([str(path)])
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("argument", ["seed", "=1", "~seed", "seed=1,2,", "--seed=1", "seed=[1"])

@@ -54,6 +54,8 @@ def test_values_are_converted_to_the_types_of_the_fields():
         ({"count": True}, "count is True; it must be a whole number."),
         ({"count": "many"}, "count is 'many'; it must be a whole number."),
         ({"count": None}, "count is None; it must be a whole number."),
+        ({"count": 1, "limit": 1e300}, "limit is 1e+300; it must be at most 1e+30."),
+        ({"count": 10**400}, "it must be at most 9007199254740992."),
         ({"count": float("inf")}, "count is inf; it must be a whole number."),
         ({"count": 1, "limit": float("nan")}, "limit is nan; it must be a finite number."),
         ({"count": 1, "flag": 1}, "flag is 1; it must be true or false."),

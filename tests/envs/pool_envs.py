@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -107,6 +108,101 @@ class LeavesNote(Walk):
         (Path(self.folder) / str(os.getpid())).touch()
 
 
+class Odd(gymnasium.Env):
+    """Pictures [5, 7, 3]; from step 3 of each episode on it returns what `fault` says.
+
+    `at_reset`: instead, when an episode begins.
+    """
+
+    FAULTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "obs": {
+            "shape": np.zeros((5, 7, 1), np.uint8),
+            "scalar": 0,
+            "none": None,
+            "floats": np.full((5, 7, 3), 0.5),
+            "too large": np.full((5, 7, 3), 256),
+            "ragged": [[1, 2], [3]],
+        },
+        "reward": {
+            "text": "much",
+            "two": np.ones(2),
+            "nan": np.nan,
+            "inf": np.float32(np.inf),
+            "huge": 1e39,
+        },
+        "terminated": {"word": "no"},
+        "info": {"list": []},
+    }
+
+    def __init__(self, fault: str = "none", at_reset: bool = False) -> None:
+        self.observation_space = gymnasium.spaces.Box(0, 255, (5, 7, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(3)
+        self.fault, self.at_reset = fault, at_reset
+
+    def _returned(self, now: bool, **values):
+        part, _, kind = self.fault.partition(":")
+        if now and part in values:
+            values[part] = self.FAULTS[part][kind]
+        return tuple(values.values())
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        picture = np.ones((5, 7, 3), np.uint8)
+        if self.at_reset and self.fault == "old":
+            return picture
+        return self._returned(self.at_reset, obs=picture, info={})
+
+    def step(self, action):
+        self.steps += 1
+        now = self.steps == 3 and not self.at_reset
+        if now and self.fault == "old":
+            return np.ones((5, 7, 3), np.uint8), 1.0, False, {}
+        picture = np.ones((5, 7, 3), np.uint8)
+        return self._returned(
+            now, obs=picture, reward=1.0, terminated=False, truncated=False, info={}
+        )
+
+
+class OddLength(Walk):
+    """Says that its episodes have `episode_steps`."""
+
+    def __init__(self, episode_steps) -> None:
+        super().__init__()
+        self.episode_steps = episode_steps
+
+
+class NowAndThen(Clock):
+    """Fails in every 4th step of an episode."""
+
+    def step(self, action):
+        if self.steps == 3:
+            raise RuntimeError("out of breath")
+        return super().step(action)
+
+
+class Empty(Walk):
+    """Shows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gymnasium.spaces.Box(0, 1, (0,), np.float32)
+
+
+class NoReset(Walk):
+    """Cannot begin."""
+
+    def reset(self, *, seed=None, options=None):
+        raise RuntimeError("no map")
+
+
+class Sleeping(Walk):
+    """Does not come back from its reset."""
+
+    def reset(self, *, seed=None, options=None):
+        time.sleep(100)
+
+
 def wait_until(true, seconds: float = 30.0) -> bool:
     """Whether `true()` holds before the time is over."""
     end = time.monotonic() + seconds
@@ -160,3 +256,14 @@ class NeverEnds(Clock):
 
 
 gymnasium.register("NeverEnds-v0", entry_point="tests.envs.pool_envs:NeverEnds")
+for _name, _entry, _arguments in (
+    ("NoReset", "NoReset", {}),
+    ("Raises", "NowAndThen", {}),
+    ("Nan", "Odd", {"fault": "reward:nan"}),
+    ("OldReset", "Odd", {"fault": "old", "at_reset": True}),
+    ("Floats", "Odd", {"fault": "obs:floats"}),
+    ("Empty", "Empty", {}),
+):
+    gymnasium.register(
+        f"{_name}-v0", f"tests.envs.pool_envs:{_entry}", max_episode_steps=11, kwargs=_arguments
+    )

@@ -12,13 +12,18 @@ import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
-from envs.pool import WorkerError, WorkerPool
+from envs.pool import WorkerError, WorkerPool, worker_group
 from tests.envs.pool_envs import (
     Aborts,
     Clock,
     Continuous,
     Failing,
     LeavesNote,
+    NoReset,
+    NowAndThen,
+    Odd,
+    OddLength,
+    Sleeping,
     Unmade,
     Unready,
     Walk,
@@ -190,6 +195,56 @@ def test_last_words_of_a_process_are_passed_on(pool_of, capfd):
     os.kill(pids(pool)[0], signal.SIGKILL)
     pool.step_into(np.ones(1, int), obs)
     assert pool.last_failure.endswith("(signal 9)"), "nothing of what was said before"
+
+
+@pytest.mark.parametrize(
+    ("make_env", "words"),
+    [
+        (NoReset, "environment 0 failed at the start: RuntimeError: no map (pool_envs.py:"),
+        (Sleeping, "environment 0 failed at the start: the process gave no answer within 0.5 s"),
+        (partial(Odd, "obs:none", True), "environment 0 (Odd), step 0: reset returned None as obs"),
+        (partial(OddLength, -5), "step 0: episode_steps is -5; it must be a whole number"),
+        (partial(OddLength, "many"), "step 0: episode_steps is 'many'; it must be a whole number"),
+    ],
+)
+def test_a_first_reset_that_fails_is_not_tried_again(make_env, words, pool_of):
+    pool = pool_of(make_env, 1, stagger=True, timeout_s=0.5)
+    with pytest.raises(WorkerError) as error:
+        begun(pool)
+    assert words in str(error.value)
+    assert pool.worker_restarts == 0
+
+
+def test_an_environment_that_contradicts_its_space_is_not_tried_again(pool_of):
+    pool = pool_of(partial(Odd, "obs:floats"), 2, num_groups=1, envs_per_worker=2)
+    obs = begun(pool)
+    for _ in range(2):
+        pool.step_into(np.ones(2, int), obs)
+    with pytest.raises(WorkerError, match=r"^environment 0 \(Odd\), step 3: step returned an obs"):
+        pool.step_into(np.ones(2, int), obs)
+    assert (obs == 1).all()
+
+
+def test_rewards_that_are_not_finite_are_failures_that_are_named(pool_of, caplog):
+    pool = pool_of(partial(Odd, "reward:nan"), 1)
+    obs = begun(pool)
+    for step in range(1, 4):
+        result = pool.step_into(np.ones(1, int), obs)
+        assert result.lost[0] == (step == 3)
+    assert np.isfinite(result.reward).all()
+    assert "environment 0 (Odd), step 3: the reward that step returned is nan." in caplog.text
+
+
+def test_failures_with_steps_in_between_are_bounded_too(pool_of, monkeypatch):
+    monkeypatch.setattr(worker_group, "MAX_FAILURES_IN_ALL", 3)
+    pool = pool_of(NowAndThen, 1)
+    obs = begun(pool)
+    for _ in range(3 * 4 - 1):
+        pool.step_into(np.ones(1, int), obs)
+    with pytest.raises(WorkerError) as error:
+        pool.step_into(np.ones(1, int), obs)
+    assert str(error.value).startswith("environment 0 failed 3 times within 8 steps, the last time")
+    assert "out of breath" in str(error.value)
 
 
 def test_what_cannot_be_made_is_refused_in_one_sentence(pool_of):

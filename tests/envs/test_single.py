@@ -107,6 +107,9 @@ def test_more_wrappers_by_their_name():
     ("settings", "words"),
     [
         ({"env_id": "CartPool-v1"}, "env.id=CartPool-v1 cannot be made as configured: .*CartPole"),
+        ({"env_id": "MiniGrid-X-v0"}, "Write env.id=minigrid:MiniGrid-X-v0, where minigrid"),
+        ({"env_id": "Mine-v0"}, "One that a module registers is env.id=MODULE:ID"),
+        ({"channels_first": True}, "channels_first needs images"),
         ({"env_id": "no_module:X-v0"}, "No module named 'no_module'"),
         ({"kwargs": {"wings": 2}}, "unexpected keyword argument 'wings'"),
         ({"extra": ["gymnasium.wrappers.Nothing"]}, "has no attribute 'Nothing'"),
@@ -142,6 +145,36 @@ def test_environments_of_other_packages(env_id, wrappers, shape):
     assert env.observation_space.shape == obs.shape == shape
     env.step(0)
     env.close()
+
+
+def test_pictures_with_their_channels_first_are_turned_and_it_is_said():
+    class Torch(Numbered):
+        def look(self):
+            return super().look().transpose(2, 0, 1)
+
+    env = wrap(
+        Torch(gymnasium.spaces.Box(0, 255, (3, 37, 29), np.uint8)), WrapperConfig(frame_stack=2)
+    )
+    assert env.observation_space.shape == (37, 29, 6)
+    assert env.reset(seed=1)[0].shape == (37, 29, 6)
+    assert "(3, 37, 29) are read as images with their channels first" in env.env.env.note
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "read_as"),
+    [
+        ((3, 37, 29), None, (37, 29, 3)),
+        ((12, 84, 96), None, (84, 96, 12)),
+        ((37, 29, 3), None, (37, 29, 3)),
+        ((7, 7, 3), None, (7, 7, 3)),
+        ((5, 7, 11), None, (5, 7, 11)),  # a board with planes
+        ((5, 7, 11), True, (7, 11, 5)),
+        ((3, 37, 29), False, (3, 37, 29)),
+    ],
+)
+def test_where_the_channels_are(shape, asked, read_as):
+    env = Numbered(gymnasium.spaces.Box(0, 255, shape, np.uint8))
+    assert wrap(env, WrapperConfig(channels_first=asked)).observation_space.shape == read_as
 
 
 def test_walk_counts_as_a_picture():
