@@ -71,6 +71,7 @@ class PlainPass:
     over all rows at once, as PyTorch's LSTM wants it. The encoder's activations are not kept
     from acting: those of the deep network take 2 MB an image, 6 GB in a rollout of the paper's. It
     embeds once more, a part of the images after the other, and differentiates each part at once.
+    So the network must give the same twice: no dropout.
 
     Args:
         agent: the network.

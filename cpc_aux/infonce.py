@@ -33,7 +33,7 @@ def infonce(logits: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
     column = positive.unsqueeze(-1)  # [..., 1]
     with torch.no_grad():
         best = logits.amax(-1, keepdim=True)  # [..., 1]
-        highest = logits == best  # [..., C]
+        highest = (logits == best).to(logits.dtype)  # [..., C]
         correct = highest.gather(-1, column).squeeze(-1) / highest.sum(-1)  # [...]
         negligible = (logits < best - NEGLIGIBLE_NATS).scatter_(-1, column, False)
     logits = logits.masked_fill(negligible, -torch.inf)

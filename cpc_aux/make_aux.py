@@ -11,6 +11,7 @@ from cpc_aux.fast import FastCPC
 
 NUM_ENVS = 3  # of the rollout on which the two forms are compared
 TOLERANCE = 1e-3  # relative to the norm of the whole
+ACCURACY_TOLERANCE = 0.2  # where two candidates nearly tie, rounding decides which one is picked
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ def make_aux(
     sizes = embedding_size, context_size, num_actions
     if not isinstance(config, AuxConfig):
         return config.build(*sizes)
-    if not fast:
+    linear = config.name == "cpc" and config.predictor == "linear"
+    if not fast or not linear:
         return CPC(config, *sizes)
     head = FastCPC(config, *sizes, num_threads)
     if head.pass_name == "plain":
@@ -71,6 +73,7 @@ def difference(head: CPC, plain: CPC) -> str | None:
     for name, value in expected.items():
         known = ~value.isnan()
         error = torch.linalg.vector_norm((found[name] - value)[known])
-        if not error <= TOLERANCE * torch.linalg.vector_norm(value[known]):  # nan: no
+        tolerance = ACCURACY_TOLERANCE if "accuracy" in name else TOLERANCE
+        if not error <= tolerance * torch.linalg.vector_norm(value[known]):  # nan: no
             return name
     return None

@@ -176,11 +176,12 @@ def test_a_lost_share_stops_with_the_cause_and_keeps_the_checkpoint(
     def losing_update(learner):
         if learner.updates == 10:
             os.kill(learner._shares.remote[0].process.pid, number)
-            monkeypatch.setattr(shares, "PATIENCE_S", 0.5)
+            if number == signal.SIGSTOP:
+                monkeypatch.setattr(shares, "PATIENCE_S", 0.5)
+                monkeypatch.setattr(share, "CLOSE_PATIENCE_S", 0.5)
         update(learner)
 
     monkeypatch.setattr(Learner, "update", losing_update)
-    monkeypatch.setattr(share, "CLOSE_PATIENCE_S", 0.5)
     assert train("threads=2") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("Stopped: a worker process")

@@ -103,7 +103,8 @@ def test_config_tells_what_each_start_ran_on(tmp_path):
         folder.write_config({**SETTINGS, "total_frames": 200}, 40, {"agent": "fast"})
     content = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert [start["frames"] for start in content["starts"]] == [0, 40]
-    assert set(content["starts"][0]) == {"frames", "versions", "git"}
+    assert set(content["starts"][0]) == {"frames", "passes", "versions", "git"}
+    assert content["starts"][1]["passes"] == {"agent": "fast"}
     assert content["starts"][0]["versions"]["torch"] != "not installed"
     assert set(git_state()) == {"commit", "dirty"}
     assert load_settings(tmp_path) == {**SETTINGS, "total_frames": 200}

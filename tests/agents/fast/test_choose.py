@@ -198,12 +198,12 @@ def test_a_changed_network_acts_and_learns_as_it_says(change, monkeypatch, caplo
 
 
 def spoiled(kernel, place):
-    """The kernel, after which one of its arguments is a hundredth too large or one off."""
+    """The kernel, after which one of its arguments is a twentieth too large, or 0."""
 
     def run(*arguments):
         kernel(*arguments)
         argument = arguments[place]
-        argument += argument // 2 + 1 if argument.dtype == np.int64 else argument / 20
+        argument *= 0 if argument.dtype == np.int64 else np.float32(1.05)
 
     return run
 
