@@ -52,7 +52,7 @@ def run_job(job: Job, signals: StopSignals, alone: bool) -> bool:
             train(job.config, folder, signals)
         draw_figures(job.config, job.settings)
         return True
-    except (ValueError, OSError, RunStoppedError) as error:
+    except (ValueError, OSError, RunStoppedError, ShareError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
         which = "" if alone else f"{' '.join(job.settings)}: "
