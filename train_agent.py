@@ -31,6 +31,7 @@ from agents.files import sentence
 from agents.metrics import Metrics
 from agents.progress import ProgressDisplay
 from agents.run_folder import RunFolder, RunStoppedError
+from agents.share import ShareError
 from agents.signals import Interrupted, StopSignals
 from configs import (
     AnyLearner,
@@ -95,7 +96,7 @@ def run_job(job: Job, name: str, signals: StopSignals) -> int:
             train(job.config, folder, signals)
         draw_figures(job.config, job.settings)
         return 0
-    except RunStoppedError as error:
+    except (RunStoppedError, ShareError) as error:
         report(error, name)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
@@ -156,7 +157,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
                 take_weights(learner, Path(config.start_from).expanduser())
         else:
             learner.load_state_dict(state["learner"])
-        folder.write_config(dataclasses.asdict(config), learner.frames)
+        folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
         metrics = Metrics(folder.path, config.log.every_frames, state and state["metrics"])
         with signals.deferred():
             loop(config, folder, learner, metrics, signals)
@@ -213,7 +214,7 @@ def loop(
             saved = save()
     except WorkerError as error:  # the parameters are as good as ever
         raise RunStoppedError(error, folder.checkpoint_path, save()) from error
-    except (FloatingPointError, OSError) as error:
+    except (FloatingPointError, OSError, ShareError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saved) from error
 
 
@@ -222,13 +223,13 @@ def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
     # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
     from analysis.cpc_curves import plot_cpc
     from analysis.curves import plot_level
-    from analysis.runs import matching_runs, open_run
+    from analysis.runs import HORIZON_FILE, matching_runs, open_run
 
     runs = matching_runs(config.folder)
     figure = config.level_folder / f"returns{'' if config.tag is None else '-' + config.tag}.png"
     plot_level(runs, figure)
     print(f"Return curves of {len(runs)} run(s): {figure}")
-    if config.aux.name != "none":
+    if (config.folder / HORIZON_FILE).is_file():  # CPC's, and what records as it does
         plot_cpc([config.folder], config.folder / "cpc.png")
         print(f"CPC accuracy and loss by horizon: {config.folder / 'cpc.png'}")
     if all(open_run(run).aux != "none" for run in runs):

@@ -2,38 +2,27 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.batched_env import BatchedEnv, SplitEnv, StepResult, over
+from agents.batched_env import BatchedEnv, SplitEnv, StepResult, episode_ended
 from agents.devices import SideStream
 from agents.episodes import Episode, EpisodeTracker
-from agents.kept_encoder import KeptShallowEncoder
-from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, CoreState
-from agents.rollout import Rollout, act
+from agents.passes import Pass
+from agents.rollout import Rollout
 from kernels import kernel
-
-
-class PreparedStep(Protocol):
-    """What encodes a row and acts on it at once; see `cuda_graph.ActingStep`."""
-
-    def __call__(
-        self, t: int, is_first: Tensor, race: Tensor, core_state: CoreState
-    ) -> tuple[Tensor, CoreState]:
-        """Embed row t of the rollout, return its actions and the memory after it; see `act`."""
 
 
 class Actor:
     """The environments, and the agent's memory of them; see `collect`.
 
     `host` and `device` are the rollout where the environments write and where the network reads; on
-    a CPU they are the same. Where `encoder` and `lstm` are given, they run the agent's encoder and
-    core, and keep what learning needs of them. Where `step` is given, it runs both. `begin`, `act`,
-    `observe` and `finish` are called without gradients, as by `collect`.
+    a CPU they are the same. `network` is the agent's pass for the latter. `begin`, `act`, `observe`
+    and `finish` are called without gradients, as by `collect`.
     """
 
     def __init__(
@@ -42,13 +31,11 @@ class Actor:
         agent: Agent,
         host: Rollout,
         device: Rollout,
+        network: Pass,
         *,
         discount: float,
         clip_rewards: bool,
         bootstrap_on_timeout: bool,
-        encoder: KeptShallowEncoder | None = None,
-        lstm: KeptLSTM | None = None,
-        step: PreparedStep | None = None,
     ) -> None:
         self.envs = envs
         self._split_envs = envs if isinstance(envs, SplitEnv) else None
@@ -59,14 +46,13 @@ class Actor:
         self.clip_rewards = clip_rewards
         self.bootstrap_on_timeout = bootstrap_on_timeout
         # NumPy's views of the host's tensors: a tenth of the overhead where rows are small.
-        followed = ("obs", "is_first", "last_action", "last_reward")
-        chosen = ("action", "reward", "discount", "valid")
-        self._arrays = {name: getattr(host, name).numpy() for name in (*followed, *chosen)}
-        self._embeddings = host.embedding.unbind()  # by row
-        self._step = step
+        inputs = ("obs", "is_first", "last_action", "last_reward")
+        outcomes = ("action", "reward", "discount", "valid")
+        self._arrays = {name: getattr(host, name).numpy() for name in (*inputs, *outcomes)}
+        self._network = network
         self._uploads = SideStream(device.obs.device)
-        self.core_state = agent.initial_state(envs.num_envs)
-        self.encoder, self.lstm = encoder, lstm
+        # The memory before the next rollout's row 0, and after the last row that was acted on.
+        self.core_state = self._memory = agent.initial_state(envs.num_envs)
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
 
     def start(self, seeds: Sequence[int]) -> None:
@@ -78,51 +64,25 @@ class Actor:
 
     def begin(self) -> None:
         """Open a rollout: the last one's row T was not acted on yet and is this one's row 0."""
-        host, device = self.host, self.device
+        host = self.host
         for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
             rows[0] = rows[-1]
-        device.hidden.copy_(self.core_state.hidden)
-        device.cell.copy_(self.core_state.cell)
-        if self.encoder is not None:
-            self.encoder.begin()
-        if self.lstm is not None:
-            self.lstm.begin(self.core_state)
-            policy = self.agent.policy
-            self._policy_weight = policy.weight.detach().contiguous().numpy()
-            self._policy_bias = policy.bias.detach().numpy()
+        self._network.begin(self.core_state)
         self._uploads.begin()  # learning may not be done with the last rollout
         self._upload(0, "obs", "last_action", "last_reward")
 
-    def act(self, t: int, race: Tensor) -> None:
+    def act(self, t: int, exponential_noise: Tensor) -> None:
         """Choose the actions of row t and hand them to environments that can begin with them.
 
-        race: [B, A] exponential random numbers on the network's device; see `act`.
+        exponential_noise: [B, A] on the network's device; see `passes.sample_actions`.
         """
-        host, device, rows = self.host, self.device, self._arrays
         self._uploads.finish()
-        if self.lstm is not None:
-            self._encode(t)
-            context = self._run_lstm(t).numpy()
-            _choose(
-                context, self._policy_weight, self._policy_bias, race.numpy(), rows["action"][t]
-            )
-        else:
-            if self._step is not None:
-                action, self.core_state = self._step(t, host.is_first[t], race, self.core_state)
-            else:
-                self._encode(t)
-                action, self.core_state = act(
-                    self.agent,
-                    device.embedding[t],
-                    host.is_first[t],
-                    device.last_action[t],
-                    device.last_reward[t],
-                    self.core_state,
-                    race,
-                )
-            host.action[t] = action  # waits for the device: the environments need it now
+        self._memory = self._network.act(t, exponential_noise)
+        if self.device is not self.host:
+            # Waits for the device: the environments need the actions now.
+            self.host.action[t] = self.device.action[t]
         if self._split_envs is not None:
-            self._split_envs.send(rows["action"][t])
+            self._split_envs.send(self._arrays["action"][t])
 
     def observe(self, t: int) -> list[Episode]:
         """Fill in what the actions of row t led to; return the episodes that ended with them."""
@@ -137,17 +97,13 @@ class Actor:
         return [episode for _, episode in self.tracker.add(result)]
 
     def finish(self) -> None:
-        """Close the rollout: the network needs its last row too, and a GPU all the rest."""
+        """Close the rollout: the network reads its last row too, the losses on a GPU the rest."""
         host, device = self.host, self.device
         self._uploads.finish()
         if device is not host:
-            for name in ("action", "reward", "discount"):
+            for name in ("reward", "discount"):
                 self._uploads.copy(getattr(device, name), getattr(host, name))
-        self._encode(len(host.action))
-        if self.lstm is not None:
-            # The last row's context is for the bootstrap value: the next rollout runs it again.
-            self.core_state = CoreState(*(x.clone() for x in self.lstm.memory(len(host.action))))
-            self._run_lstm(len(host.action))
+        self.core_state = self._network.finish()
         self._uploads.finish()
 
     def _upload(self, t: int, *names: str) -> None:
@@ -156,31 +112,11 @@ class Actor:
             for name in names:
                 self._uploads.copy(getattr(self.device, name)[t], getattr(self.host, name)[t])
 
-    def _encode(self, t: int) -> None:
-        """Embed row t."""
-        if self.encoder is not None:
-            self.encoder.step(t, self._arrays["obs"][t], self._embeddings[t])
-        else:
-            row = slice(t, t + 1)
-            self.device.embedding[row] = self.agent.encode(self.device.obs[row])
-
-    def _run_lstm(self, t: int) -> Tensor:
-        """Context [B, H] of row t, and the memory before the next."""
-        assert self.lstm is not None
-        rows = self._arrays
-        return self.lstm.step(
-            t,
-            self._embeddings[t],
-            rows["is_first"][t],
-            rows["last_action"][t],
-            rows["last_reward"][t],
-        )
-
     def _write(self, t: int, result: StepResult) -> None:
         """Fill in what followed action[t]."""
         rows = self._arrays
-        ended = over(result)
-        _follow(
+        ended = episode_ended(result)
+        write_outcome(
             result.reward,
             ended,
             self.clip_rewards,
@@ -208,7 +144,7 @@ class Actor:
             self.host.action[t].to(to).unsqueeze(0),
             last_reward.to(to).unsqueeze(0),
             torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
-            self.core_state if self.lstm is None else self.lstm.memory(t + 1),
+            self._memory,
         )
         value = output.value[0].cpu()  # [B]
         truncated = torch.from_numpy(result.truncated & ~result.terminated)
@@ -240,31 +176,33 @@ class Actor:
 
 
 @torch.no_grad()
-def collect(actors: Sequence[Actor], race: Tensor) -> list[Episode]:
+def collect(actors: Sequence[Actor], exponential_noise: Tensor) -> list[Episode]:
     """Let `actors` act for T steps and fill their rollouts; return the episodes that ended.
 
     They take turns: while one waits for the network, the others' environments can be at work.
 
-    race: [T, B, A] exponential random numbers for all actors' environments, one after the other.
+    exponential_noise: [T, B, A] for all actors' environments, one after the other; see
+        `passes.sample_actions`.
     """
     ends = itertools.accumulate((actor.envs.num_envs for actor in actors), initial=0)
-    races = [race[:, start:stop].unbind() for start, stop in itertools.pairwise(ends)]  # by row
+    parts = [exponential_noise[:, start:stop] for start, stop in itertools.pairwise(ends)]
+    noise = [part.unbind() for part in parts]  # by row
     episodes = []
     for actor in actors:
         actor.begin()
-    for t in range(len(race)):
-        for actor, own in zip(actors, races, strict=True):
+    for t in range(len(exponential_noise)):
+        for actor, own in zip(actors, noise, strict=True):
             if t > 0:
                 episodes += actor.observe(t - 1)
             actor.act(t, own[t])
     for actor in actors:
-        episodes += actor.observe(len(race) - 1)
+        episodes += actor.observe(len(exponential_noise) - 1)
         actor.finish()
     return episodes
 
 
 @kernel
-def _follow(
+def write_outcome(
     paid: Any,
     ended: Any,
     clip: Any,
@@ -294,27 +232,3 @@ def _follow(
         is_first[b] = ended[b]
         last_action[b] = -1 if ended[b] else action[b]
         last_reward[b] = 0 if ended[b] else clipped
-
-
-# Sums may be reordered, for vectors.
-@kernel(fastmath={"reassoc", "contract"})
-def _choose(context: Any, weight: Any, bias: Any, race: Any, action: Any) -> None:
-    """Apply the policy head and choose actions, as `rollout.act` does with five operations.
-
-    Args:
-        context: [B, H] float32; weight [A, H] and bias [A] of the policy head.
-        race: [B, A] exponential random numbers.
-        action: receives [B] int64.
-    """
-    for b in range(len(context)):
-        best = -np.inf
-        action[b] = 0
-        for a in range(len(bias)):
-            logit = bias[a]
-            for k in range(context.shape[1]):
-                logit += context[b, k] * weight[a, k]
-            # The largest of softmax(logits) / race, without the exponential.
-            score = logit - np.log(race[b, a])
-            if score > best:
-                best = score
-                action[b] = a

@@ -38,7 +38,7 @@ class StepResult(Protocol):
         """
 
 
-def over(result: StepResult) -> np.ndarray:
+def episode_ended(result: StepResult) -> np.ndarray:
     """Where the next observation opens an episode, bool [B]."""
     ended = result.terminated | result.truncated
     return ended if result.lost is None else ended | result.lost

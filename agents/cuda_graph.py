@@ -1,4 +1,4 @@
-"""One step of acting as a CUDA graph: its kernels are recorded once, then started all together.
+"""Acting on a row as a CUDA graph: its kernels are recorded once, then started all together.
 
 With a batch of a few dozen images a GPU computes faster than the host can start kernels, of which a
 step has some fifty. A replay starts them with one call. In return all tensors keep their shapes and
@@ -7,11 +7,13 @@ not the Python between them.
 """
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
+from torch import Tensor
 
-from agents.networks import Agent, CoreState
-from agents.rollout import Rollout, act
+from agents.networks import CoreState
+from agents.passes import PlainPass, sample_actions
 
 WARM_UPS = 3  # as in PyTorch's notes
 
@@ -36,49 +38,52 @@ def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None
     return graph.replay
 
 
-class ActingStep:
-    """Chooses the actions of one row of a rollout, as `Actor.act` does without it.
+class CudaGraphPass(PlainPass):
+    """As `PlainPass`, but that acting on a row is one graph; see `passes.Pass`.
 
-    Which row it is, is a tensor like all that changes: so one graph serves the whole rollout. It
-    must not be made within autocast: the graph would then read weights converted before it.
-
-    Args:
-        agent: the network; its parameters may change, in place.
-        rollout: on the network's device, T+1 rows of B environments. The step reads obs,
-            last_action and last_reward of its row, and writes the row's embedding.
+    Which row it is, is a tensor like all that changes: so one graph serves the whole rollout. It is
+    captured in `select_envs`, which must not be called within autocast: the graph would then read
+    weights converted before it. Parameters may change, in place.
     """
 
-    def __init__(self, agent: Agent, rollout: Rollout) -> None:
-        self._agent = agent
-        self._rollout = rollout
-        device, B = rollout.obs.device, rollout.obs.shape[1]
+    def select_envs(self, start: int, stop: int) -> Self:
+        """See `Pass`."""
+        part = super().select_envs(start, stop)
+        part._capture()
+        return part
+
+    def _capture(self) -> None:
+        device, B = self._rollout.obs.device, self._rollout.obs.shape[1]
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
         self._is_first = torch.zeros(B, dtype=torch.bool, device=device)
-        self._race = torch.ones(B, agent.num_actions, device=device)
-        self._core_state = agent.initial_state(B)
-        self._action = torch.zeros(B, dtype=torch.int64, device=device)
-        self._no_reset = torch.zeros(B, dtype=torch.bool)  # on the host
+        self._noise = torch.ones(B, self._agent.num_actions, device=device)
+        self._memory = self._agent.initial_state(B)
+        self._no_reset = torch.zeros(1, B, dtype=torch.bool)  # on the host
         self._replay = capture(self._compute, device)
 
-    def __call__(
-        self, t: int, is_first: torch.Tensor, race: torch.Tensor, core_state: CoreState
-    ) -> tuple[torch.Tensor, CoreState]:
-        """Start the step of row t; does not wait for it.
+    def begin(self, memory: CoreState) -> None:
+        """See `Pass`."""
+        own = self._memory
+        super().begin(memory)
+        self._memory = own  # the graph's own tensors, in their place
+        for kept, given in zip(own, memory, strict=True):
+            kept.copy_(given)
 
-        Args and results as those of `act`: is_first [B] on the host, race [B, A] on the device.
-        Both results are this object's own tensors, which the next call changes.
-        """
+    def act(self, t: int, exponential_noise: Tensor) -> CoreState:
+        """See `Pass`; does not wait for the device."""
         self._row.fill_(t)
-        self._is_first.copy_(is_first, non_blocking=True)
-        self._race.copy_(race)
-        for own, given in zip(self._core_state, core_state, strict=True):
-            own.copy_(given)  # does nothing where the last call's result is given
+        self._is_first.copy_(self._rollout.is_first[t], non_blocking=True)
+        self._noise.copy_(exponential_noise)
         self._replay()
-        return self._action, self._core_state
+        return self._memory
+
+    def finish(self) -> CoreState:
+        """See `Pass`."""
+        return CoreState(*(x.clone() for x in super().finish()))
 
     @torch.no_grad()
     def _compute(self) -> None:
-        """The work of a step, from own tensors to own tensors."""
+        """The work of a row, from own tensors to own tensors and the rollout's."""
         agent, rollout = self._agent, self._rollout
         obs, last_action, last_reward = (
             rows.index_select(0, self._row)  # [1, B, ...]
@@ -86,18 +91,13 @@ class ActingStep:
         )
         # `Agent` decides on the host whether memory is emptied. A graph has no ifs: always choose.
         reset = self._is_first.unsqueeze(-1)  # [B, 1]
-        core_state = CoreState(*(torch.where(reset, 0.0, x) for x in self._core_state))
+        memory = CoreState(*(torch.where(reset, 0.0, x) for x in self._memory))
         embedding = agent.encode(obs)  # [1, B, E]
-        action, core_state = act(
-            agent,
-            embedding[0],
-            self._no_reset,
-            last_action[0],
-            last_reward[0],
-            core_state,
-            self._race,
+        output, memory = agent.unroll_core(
+            embedding, last_action, last_reward, self._no_reset, memory
         )
+        action = sample_actions(output.logits[0], self._noise)
         rollout.embedding.index_copy_(0, self._row, embedding)
-        self._action.copy_(action)
-        for own, new in zip(self._core_state, core_state, strict=True):
+        rollout.action.index_copy_(0, self._row, action.unsqueeze(0))
+        for own, new in zip(self._memory, memory, strict=True):
             own.copy_(new)

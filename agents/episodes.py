@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.batched_env import StepResult, over
+from agents.batched_env import StepResult, episode_ended
 
 
 class Episode(NamedTuple):
@@ -37,7 +37,7 @@ class EpisodeTracker:
             self.length[i] += 1
         for i in np.flatnonzero(~np.isnan(result.success_seconds)).tolist():
             self.success_seconds[i].append(float(result.success_seconds[i]))
-        for i in np.flatnonzero(over(result)).tolist():
+        for i in np.flatnonzero(episode_ended(result)).tolist():
             if self.reported[i] and not lost[i]:
                 episode = Episode(self.ret[i], self.length[i], self.success_seconds[i])
                 finished.append((i, episode))

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from scipy import stats
 
-from agents.batched_env import BatchedEnv, over
+from agents.batched_env import BatchedEnv, episode_ended
 from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
-from agents.rollout import act
+from agents.passes import sample_actions
 from agents.sb3_agent import SB3Agent
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
@@ -59,19 +59,16 @@ def evaluate(
     while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
         if watch is not None and not played[0]:
             watch(obs[0])
+        noise = torch.empty(B, agent.num_actions, device=device).exponential_(generator=generator)
         with torch.no_grad():
-            embedding = agent.encode(torch.from_numpy(obs).to(device).unsqueeze(0))[0]  # [B, E]
-        race = torch.empty(B, agent.num_actions, device=device).exponential_(generator=generator)
-        action, core_state = act(
-            agent,
-            embedding,
-            is_first,
-            last_action.to(device),
-            last_reward.to(device),
-            core_state,
-            None if greedy else race,
-        )
-        action = action.cpu()
+            output, core_state = agent.unroll_core(
+                agent.encode(torch.from_numpy(obs).to(device).unsqueeze(0)),
+                last_action.to(device).unsqueeze(0),
+                last_reward.to(device).unsqueeze(0),
+                is_first.unsqueeze(0),
+                core_state,
+            )
+        action = sample_actions(output.logits[0], None if greedy else noise).cpu()
         result = env.step_into(action.numpy(), obs)
         for i, episode in tracker.add(result):
             if len(played[i]) < share[i]:
@@ -84,7 +81,7 @@ def evaluate(
             raise EpisodesLostError(
                 f"environments failed {lost_steps} times while {done} episodes ended"
             )
-        is_first = torch.from_numpy(over(result))
+        is_first = torch.from_numpy(episode_ended(result))
         reward = torch.from_numpy(result.reward).clamp(-1, 1)
         last_action = torch.where(is_first, -1, action)
         last_reward = torch.where(is_first, 0.0, reward)

@@ -5,28 +5,62 @@ those that learning needs, and what the convolutions returned then is what their
 needs: learning has no forward pass.
 
 The two convolutions are the larger half of a training step: `convolutions` and `convolutions_bf16`
-do them. `ShallowEncoder.forward` and PyTorch's gradients of it are the truth in the tests.
+do them. `ShallowEncoder.forward` and PyTorch's gradients of it are the truth.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents import convolutions, convolutions_bf16
 from agents.encoders import ShallowEncoder
-from agents.networks import IMAGES_PER_CHUNK
+from agents.fast.stock import is_stock
+from agents.passes import IMAGES_PER_CHUNK
 from simd import HAS_BFLOAT16, SUPPORTED, Layer, as_array, lay_out
+
+
+def fits(encoder: nn.Module, image_shape: Sequence[int], embedding_size: int) -> bool:
+    """Whether processor, encoder, images [H, W, C] and embeddings are what the kernels expect."""
+    if not SUPPORTED or not is_stock(encoder, ShallowEncoder) or len(image_shape) != 3:
+        return False
+    assert isinstance(encoder, ShallowEncoder)
+    conv1, conv2 = encoder.conv1, encoder.conv2
+    shapes = []
+    height, width, channels = image_shape
+    for layer, (inputs, outputs, size, stride) in ((conv1, (3, 16, 8, 4)), (conv2, (16, 32, 4, 2))):
+        height, width = ((x - size) // stride + 1 for x in (height, width))
+        shapes.append((height, width, outputs))
+        same = (
+            is_stock(layer, nn.Conv2d)
+            and layer.bias is not None
+            and layer.weight.shape == (outputs, inputs, size, size)
+            and layer.stride == (stride, stride)
+            and layer.padding == (0, 0)
+            and layer.dilation == (1, 1)
+        )
+        if not same:
+            return False
+    return (
+        is_stock(encoder.fc, nn.Linear)
+        and encoder.fc.bias is not None
+        and channels == 3
+        and encoder.output_shapes == tuple(shapes)
+        and encoder.fc.weight.shape == (embedding_size, shapes[1][0] * shapes[1][1] * 32)
+        and shapes[0][1] >= convolutions.ROW1
+        and shapes[1][1] >= convolutions.ROW2
+    )
 
 
 class KeptShallowEncoder:
     """The shallow encoder over the T+1 rows of a rollout of B environments: by row, then backward.
 
     Args:
-        encoder: on the CPU.
+        encoder: on the CPU, one that `fits`.
         T, B: a rollout's steps and environments.
         dtype: what products are made in. Processors without bfloat16 round the fully connected
             layer's factors alone to it.
@@ -54,17 +88,7 @@ class KeptShallowEncoder:
             for row1, row2 in zip(out1, out2, strict=True)
         ]
 
-    @staticmethod
-    def fits(encoder: torch.nn.Module) -> bool:
-        """Whether it is a shallow encoder of images, and this processor one, that this can run."""
-        if not SUPPORTED or not isinstance(encoder, ShallowEncoder):
-            return False
-        (_, width1, _), (_, width2, _) = encoder.output_shapes
-        return encoder.conv1.in_channels == 3 and (
-            width1 >= convolutions.ROW1 and width2 >= convolutions.ROW2
-        )
-
-    def columns(self, start: int, stop: int) -> Self:
+    def select_envs(self, start: int, stop: int) -> Self:
         """View of environments start..stop-1."""
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)

@@ -2,7 +2,7 @@
 
 Parameters stay as they are while a rollout is collected. So the contexts that acting computed are
 those that the losses need, and the gates behind them are what the backward pass needs: learning has
-no forward pass. `Agent.unroll_core` and PyTorch's gradients of it are the truth in the tests.
+no forward pass. `Agent.unroll_core` and PyTorch's gradients of it are the truth.
 """
 
 from typing import Any, NamedTuple, Self
@@ -25,6 +25,7 @@ class _Row(NamedTuple):
     context: Tensor  # [B, H] h_t
     before: tuple[NDArray[np.float32], ...]  # x_t and h_{t-1}, c_{t-1}
     arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t, h_t once more
+    memory: CoreState  # h_t and c_t, the memory after this row
 
 
 class KeptLSTM:
@@ -63,32 +64,33 @@ class KeptLSTM:
         )
 
     def _keep(
-        self, inputs: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor, context: Tensor
+        self, inputs: Tensor, gates: Tensor, cell: Tensor, tanh_cell: Tensor, context: Tensor
     ) -> None:
         self.inputs = inputs  # [T+2, B, I+H] x_t and h_{t-1}; of the last row only the latter
         self.gates = gates  # [T+1, B, 4H] i, f, g, o
         self.cell = cell  # [T+2, B, H] c_{t-1}
-        self.squashed = squashed  # [T+1, B, H] tanh(c_t)
+        self.tanh_cell = tanh_cell  # [T+1, B, H] tanh(c_t)
         self.context = context  # [T+1, B, H] h_t
         self._rows = [self._row(t) for t in range(len(context))]
 
     def _row(self, t: int) -> _Row:
         inputs, gates, context = self.inputs[t], self.gates[t], self.context[t]
-        following, _ = self.memory(t + 1)
-        kept = gates, self.cell[t], self.cell[t + 1], self.squashed[t], context, following
+        memory = self.memory(t + 1)
+        kept = gates, self.cell[t], memory.cell, self.tanh_cell[t], context, memory.hidden
         return _Row(
             inputs=inputs,
             gates=gates,
             context=context,
             before=(inputs.numpy(), self.cell[t].numpy()),
             arrays=tuple(x.numpy() for x in kept),
+            memory=memory,
         )
 
-    def columns(self, start: int, stop: int) -> Self:
+    def select_envs(self, start: int, stop: int) -> Self:
         """View of environments start..stop-1."""
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        kept = self.inputs, self.gates, self.cell, self.squashed, self.context
+        kept = self.inputs, self.gates, self.cell, self.tanh_cell, self.context
         part._keep(*(x[:, start:stop] for x in kept))
         return part
 
@@ -111,8 +113,8 @@ class KeptLSTM:
         is_first: NDArray[np.bool_],
         last_action: NDArray[np.int64],
         last_reward: NDArray[np.float32],
-    ) -> Tensor:
-        """Run row t; returns its context [B, H].
+    ) -> tuple[Tensor, CoreState]:
+        """Run row t; returns views of its context [B, H] and of the memory after it.
 
         embedding [B, E]; is_first, last_action, last_reward [B]: as for `Agent.unroll_core`.
         """
@@ -120,7 +122,7 @@ class KeptLSTM:
         _write_inputs(*row.before, embedding.numpy(), is_first, last_action, last_reward)
         self._layer(row.inputs, row.gates)
         _run_gates(*row.arrays)
-        return row.context
+        return row.context, row.memory
 
     def gradients(self, grad_context: Tensor, is_first: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Gradients of the embeddings [T+1, B, E] and of the LSTM's parameters, in their order.
@@ -138,7 +140,7 @@ class KeptLSTM:
             grad_hidden += grad_context[t]
             _gate_gradients(
                 self.gates[t].numpy(),
-                self.squashed[t].numpy(),
+                self.tanh_cell[t].numpy(),
                 self.cell[t].numpy(),
                 grad_hidden.numpy(),
                 grad_cell.numpy(),
@@ -200,14 +202,14 @@ def _apply_tanh(x: Any) -> None:
 
 @vectorised
 def _run_gates(
-    gates: Any, before: Any, cell: Any, squashed: Any, context: Any, following: Any
+    gates: Any, before: Any, cell: Any, tanh_cell: Any, context: Any, following: Any
 ) -> None:
     """One row of the forward pass after its products.
 
     Args:
         gates: [B, 4H] before sigmoid and tanh; becomes i, f, g, o.
         before: [B, H] c_{t-1}.
-        cell, squashed, context: receive [B, H] c_t, tanh(c_t), h_t.
+        cell, tanh_cell, context: receive [B, H] c_t, tanh(c_t), h_t.
         following: receives h_t as well, for the next row.
     """
     H = before.shape[1]
@@ -218,21 +220,21 @@ def _run_gates(
         _apply_sigmoid(o)
         for k in range(H):
             cell[b, k] = i_and_f[H + k] * before[b, k] + i_and_f[k] * g[k]
-        squashed[b] = cell[b]
-        _apply_tanh(squashed[b])
+        tanh_cell[b] = cell[b]
+        _apply_tanh(tanh_cell[b])
         for k in range(H):
-            context[b, k] = o[k] * squashed[b, k]
+            context[b, k] = o[k] * tanh_cell[b, k]
         following[b] = context[b]
 
 
 @vectorised
 def _gate_gradients(
-    gates: Any, squashed: Any, before: Any, grad_hidden: Any, grad_cell: Any, out: Any
+    gates: Any, tanh_cell: Any, before: Any, grad_hidden: Any, grad_cell: Any, out: Any
 ) -> None:
     """One row of the backward pass.
 
     Args:
-        gates, squashed, before: [B, 4H], [B, H], [B, H] as kept.
+        gates, tanh_cell, before: [B, 4H], [B, H], [B, H] as kept.
         grad_hidden: [B, H], of h_t.
         grad_cell: [B, H], of c_t by way of later rows; becomes that of c_{t-1}.
         out: receives [B, 4H], of the gates before sigmoid and tanh.
@@ -240,7 +242,7 @@ def _gate_gradients(
     H = before.shape[1]
     one = np.float32(1)
     for b in range(len(before)):
-        row, to, s, h, c = gates[b], out[b], squashed[b], grad_hidden[b], grad_cell[b]
+        row, to, s, h, c = gates[b], out[b], tanh_cell[b], grad_hidden[b], grad_cell[b]
         i, f, g, o = row[:H], row[H : 2 * H], row[2 * H : 3 * H], row[3 * H :]
         to_i, to_f, to_g, to_o = to[:H], to[H : 2 * H], to[2 * H : 3 * H], to[3 * H :]
         for k in range(H):

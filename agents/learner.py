@@ -17,10 +17,11 @@ from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import one_thread
 from agents.episodes import Episode
+from agents.fast.choose import choose_pass
 from agents.networks import Agent
 from agents.rmsprop import RMSprop
+from agents.rollout import Batch
 from agents.running_means import RunningMeans
-from agents.share import Batch
 from agents.shares import Shares, split
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
@@ -51,6 +52,10 @@ class Learner:
         device: where the network runs.
         num_threads: cores that share the work on a CPU, at most one per environment.
         frames_per_step: environment frames in an agent step (the action repeat).
+        fast: let agents/fast compute what it computes exactly as plain PyTorch does; False: plain
+            PyTorch alone, on a CPU too.
+
+    `passes` says what the agent and the auxiliary loss took, in words for the run's record.
 
     Raises ValueError, in one sentence, if num_threads exceeds the number of environments.
     """
@@ -67,6 +72,7 @@ class Learner:
         device: torch.device,
         num_threads: int = 1,
         frames_per_step: int = 4,
+        fast: bool = True,
     ) -> None:
         B, T, size = num_envs, config.unroll_length, config.network.hidden_size
         if not 1 <= num_threads <= B:
@@ -83,8 +89,8 @@ class Learner:
         self._device = device
 
         shares = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
-        columns = split(B, shares)
-        envs = make_envs(columns[0].stop)
+        envs_of = split(B, shares)
+        envs = make_envs(envs_of[0].stop)
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -92,6 +98,10 @@ class Learner:
             self.agent = Agent(obs_space, num_actions, network).to(device)
             aux = make_aux(size, size, num_actions)
             self.aux = None if aux is None else aux.to(device)
+        chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
+        self.passes = {"agent": chosen.name}
+        if self.aux is not None:
+            self.passes["aux"] = getattr(self.aux, "pass_name", "plain")
         self._a2c_loss = a2c_loss
         if config.compile:  # the core stays as it is: torch.compile leaves nn.LSTM to cuDNN
             self.agent.encoder.compile(dynamic=False)
@@ -112,9 +122,12 @@ class Learner:
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
             bias_correction=config.rmsprop_bias_correction,
+            fast=fast,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
-        self._shares = Shares(columns, envs, make_envs, config, self.agent, self._batch)
+        self._shares = Shares(
+            envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
+        )
         self._action_generator = self._make_generator(0)
         self._aux_generator = self._make_generator(1)
         self._means = RunningMeans()
@@ -138,7 +151,7 @@ class Learner:
 
     def start(self) -> None:
         """Reset every environment; the first call compiles the engine's kernels."""
-        num_envs = self._batch.race.shape[1]
+        num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
         seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
         self._shares.start(seeds)
@@ -146,7 +159,7 @@ class Learner:
     @one_thread()
     def collect(self) -> list[Episode]:
         """Fill the batch; return the episodes that ended meanwhile."""
-        self._batch.race.exponential_(generator=self._action_generator)
+        self._batch.exponential_noise.exponential_(generator=self._action_generator)
         episodes = self._shares.collect()
         self.frames += self.frames_per_rollout
         return episodes
@@ -165,22 +178,18 @@ class Learner:
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
         aux_loss, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
-        nothing = value.new_zeros(())
+        zero = value.new_zeros(())
         if self.aux is None or self.updates % NORM_INTERVAL:
             gradients = self._backward(grad_logits, grad_value, grad_z, grad_c)
         else:
-            of_a2c = [
-                g.clone()
-                for g in self._backward(
-                    grad_logits, grad_value, nothing, nothing, retain_graph=True
-                )
-            ]
-            of_aux = self._backward(nothing, nothing, grad_z, grad_c)
+            gradients = self._backward(grad_logits, grad_value, zero, zero, retain_graph=True)
+            a2c_gradients = [g.clone() for g in gradients]
+            aux_loss_gradients = self._backward(zero, zero, grad_z, grad_c)
             self._means.add(
-                grad_norm_a2c_trunk=_norm(of_a2c[self._trunk]),
-                grad_norm_aux_trunk=_norm(of_aux[self._trunk]),
+                grad_norm_a2c_trunk=_norm(a2c_gradients[self._trunk]),
+                grad_norm_aux_trunk=_norm(aux_loss_gradients[self._trunk]),
             )
-            gradients = [a + b for a, b in zip(of_a2c, of_aux, strict=True)]
+            gradients = [a + b for a, b in zip(a2c_gradients, aux_loss_gradients, strict=True)]
         norm = _norm(gradients)
         self._means.add(grad_norm=norm)
         self._check_finite(loss, aux_loss, norm)
@@ -221,8 +230,8 @@ class Learner:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
         """
         if self.aux is None:
-            nothing = embedding.new_zeros(())
-            return None, (nothing, nothing), ()
+            zero = embedding.new_zeros(())
+            return None, (zero, zero), ()
         loss, metrics = self.aux(
             embedding,
             context,

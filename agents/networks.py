@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from agents.config import NetworkConfig
 from agents.encoders import ENCODER_CLASSES
 
-# One pass over about this many images stays in the processor's cache.
-IMAGES_PER_CHUNK = 100
-
 
 class CoreState(NamedTuple):
     """Memory of the LSTM: `hidden` and `cell`, each [B, H] float32."""
@@ -34,12 +31,12 @@ class AgentOutput(NamedTuple):
 
 
 class Agent(nn.Module):
-    """Encoder, LSTM core and heads. Acting and learning both call `unroll`; acting is T = 1.
+    """Encoder, LSTM core and heads.
+
+    Acting, learning and evaluation call `encode` and `unroll_core`, which ends in `heads`; acting
+    is T = 1. A network of one's own changes these. `unroll` is the two in one.
 
     Without a core the context is the embedding, and the memory stays as it is.
-
-    Learning has the embeddings from acting: it unrolls the core alone, and carries their gradient
-    on with `encoder_gradients`.
 
     Raises ValueError if the encoder does not fit the observations (images [H, W, C] of uint8 for
     "shallow" and "deep", vectors [D] for "mlp").
@@ -107,30 +104,8 @@ class Agent(nn.Module):
     def encode(self, obs: Tensor) -> Tensor:
         """Embed observations [T, B, ...] to [T, B, E]."""
         with self.autocast():
-            parts = [self.encoder(x) for x in self._chunks(obs.flatten(0, 1))]
-        embedding = parts[0] if len(parts) == 1 else torch.cat(parts)
+            embedding = self.encoder(obs.flatten(0, 1))  # [T*B, E]
         return embedding.float().unflatten(0, obs.shape[:2])  # [T, B, E]
-
-    def encoder_gradients(self, obs: Tensor, grad: Tensor) -> list[Tensor]:
-        """Gradients of the encoder's parameters, given that of the embeddings: `grad` [T, B, E].
-
-        Embeds the observations [T, B, ...] once more, as `encode` does.
-        """
-        parameters = list(self.encoder.parameters())
-        totals = [torch.zeros_like(p) for p in parameters]
-        chunks = zip(*(self._chunks(x.flatten(0, 1)) for x in (obs, grad)), strict=True)
-        for x, g in chunks:
-            with torch.enable_grad(), self.autocast(keep_converted=False):
-                embedding = self.encoder(x).float()
-            for total, part in zip(
-                totals, torch.autograd.grad(embedding, parameters, g), strict=True
-            ):
-                total += part
-        return totals
-
-    @staticmethod
-    def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
-        return rows.split(IMAGES_PER_CHUNK if rows.device.type == "cpu" else len(rows))
 
     @property
     def product_dtype(self) -> torch.dtype:
@@ -140,16 +115,14 @@ class Agent(nn.Module):
         )
         return torch.bfloat16 if lower else torch.float32
 
-    def autocast(self, keep_converted: bool = True) -> AbstractContextManager[object]:
+    def autocast(self) -> AbstractContextManager[object]:
         """Where products are made in `product_dtype`; results leave as float32.
 
-        Around many passes without gradients it converts each weight only once. Where there are
-        several backward passes it must not: the first one frees the conversion's graph.
+        Around many passes without gradients it converts each weight only once.
         """
         if self.product_dtype == torch.float32:
             return nullcontext()
-        kind = self.value.weight.device.type
-        return torch.autocast(kind, self.product_dtype, cache_enabled=keep_converted)
+        return torch.autocast(self.value.weight.device.type, self.product_dtype)
 
     def unroll(
         self,

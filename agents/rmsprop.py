@@ -1,4 +1,4 @@
-"""RMSProp with epsilon inside the root, as TensorFlow has it; on a CPU in one pass over memory."""
+"""RMSProp with epsilon inside the root, as TensorFlow has it."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -25,7 +25,10 @@ class RMSprop(torch.optim.Optimizer):
         alpha: decay of the running mean.
         eps: inside the root.
         bias_correction: see above.
+        fast: on a CPU the same in one pass over memory.
     """
+
+    _fast = True
 
     def __init__(
         self,
@@ -34,9 +37,11 @@ class RMSprop(torch.optim.Optimizer):
         alpha: float,
         eps: float,
         bias_correction: bool = False,
+        fast: bool = True,
     ) -> None:
         defaults = {"lr": lr, "alpha": alpha, "eps": eps, "bias_correction": bias_correction}
         super().__init__(params, defaults)
+        self._fast = fast
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -53,14 +58,21 @@ class RMSprop(torch.optim.Optimizer):
                     state.update(step=0, square_avg=start)
                 state["step"] += 1
                 weight = 1 - alpha ** state["step"] if corrected else 1.0
-                if p.is_cuda:
-                    s = state["square_avg"].mul_(alpha).addcmul_(p.grad, p.grad, value=1 - alpha)
-                    p.addcdiv_(p.grad, (s / weight).add_(eps).sqrt_(), value=-lr)
+                if self._fast and p.is_cpu:
+                    self._update_in_one_pass(p, state, alpha, weight, eps, lr)
                     continue
-                state["square_avg"] = square_avg = _laid_out_as(p, state["square_avg"])
-                grad = _laid_out_as(p, p.grad)
-                numbers = (np.float32(x) for x in (alpha, 1 / weight, eps, lr))
-                _update(_memory(p), _memory(grad), _memory(square_avg), *numbers)
+                s = state["square_avg"].mul_(alpha).addcmul_(p.grad, p.grad, value=1 - alpha)
+                p.addcdiv_(p.grad, (s / weight).add_(eps).sqrt_(), value=-lr)
+
+    @staticmethod
+    def _update_in_one_pass(
+        p: Tensor, state: dict[str, Any], alpha: float, weight: float, eps: float, lr: float
+    ) -> None:
+        assert p.grad is not None
+        state["square_avg"] = square_avg = _laid_out_as(p, state["square_avg"])
+        grad = _laid_out_as(p, p.grad)
+        numbers = (np.float32(x) for x in (alpha, 1 / weight, eps, lr))
+        _update(_memory(p), _memory(grad), _memory(square_avg), *numbers)
 
 
 def _laid_out_as(p: Tensor, x: Tensor) -> Tensor:

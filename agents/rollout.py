@@ -1,4 +1,4 @@
-"""The rollout that the learner turns into one gradient step, and how actions are chosen."""
+"""A rollout, and the batch that the losses make of it."""
 
 from typing import NamedTuple, Self
 
@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.networks import Agent, CoreState
-from agents.sb3_agent import SB3Agent
+from agents.networks import AgentOutput
 
 
 class Rollout(NamedTuple):
@@ -63,7 +62,7 @@ class Rollout(NamedTuple):
             embedding=zeros(T + 1, B, hidden_size, dtype=torch.float32),
         )
 
-    def columns(self, start: int, stop: int) -> Self:
+    def select_envs(self, start: int, stop: int) -> Self:
         """View of environments start..stop-1."""
 
         def part(rows: Tensor) -> Tensor:
@@ -84,32 +83,60 @@ class Rollout(NamedTuple):
         )
 
 
-@torch.no_grad()
-def act(
-    agent: Agent | SB3Agent,
-    embedding: Tensor,
-    is_first: Tensor,
-    last_action: Tensor,
-    last_reward: Tensor,
-    core_state: CoreState,
-    race: Tensor | None,
-) -> tuple[Tensor, CoreState]:
-    """Choose an action for each of B environments: one row of `Agent.unroll_core`.
+class Batch(NamedTuple):
+    """What the losses need of a rollout of all B environments, and what they give back.
 
-    Args as there, without the leading T. `race` [B, A] holds exponential random numbers with which
-    actions are drawn; None takes the likeliest ones. Returns actions [B] int64 on the agent's
-    device, and the memory after this observation.
+    On the network's device, except is_first and valid, which stay on the host.
     """
-    output, core_state = agent.unroll_core(
-        embedding.unsqueeze(0),
-        last_action.unsqueeze(0),
-        last_reward.unsqueeze(0),
-        is_first.unsqueeze(0),
-        core_state,
-    )
-    logits = output.logits[0]  # [B, A]
-    if race is None:
-        return logits.argmax(-1), core_state
-    # The exponential race draws from the softmax without multinomial's check of its input, which
-    # would stall a GPU (Gumbel-max in another form).
-    return (logits.softmax(-1) / race).argmax(-1), core_state
+
+    exponential_noise: Tensor  # [T, B, A] float32, draws the actions
+    is_first: Tensor  # [T+1, B] bool
+    action: Tensor  # [T, B] int64
+    reward: Tensor  # [T, B] float32
+    discount: Tensor  # [T, B] float32
+    valid: Tensor  # [T, B] bool
+    logits: Tensor  # [T+1, B, A] float32, and so are all others
+    value: Tensor  # [T+1, B]
+    embedding: Tensor  # [T+1, B, E]
+    context: Tensor  # [T+1, B, H]
+    grad_logits: Tensor  # gradients of the losses, shaped as above
+    grad_value: Tensor
+    grad_embedding: Tensor
+    grad_context: Tensor
+
+    @classmethod
+    def allocate(
+        cls, T: int, B: int, num_actions: int, hidden_size: int, device: torch.device
+    ) -> Self:
+        """Buffers of zeros."""
+
+        def zeros(rows: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(rows, B, *shape, dtype=dtype, device=device)
+
+        outputs = [(num_actions,), (), (hidden_size,), (hidden_size,)]
+        return cls(
+            zeros(T, num_actions),
+            # Pinned where a GPU reads it: another copy would wait for the work before it.
+            torch.zeros(T + 1, B, dtype=torch.bool, pin_memory=device.type == "cuda"),
+            zeros(T, dtype=torch.int64),
+            zeros(T),
+            zeros(T),
+            torch.zeros(T, B, dtype=torch.bool),
+            *(zeros(T + 1, *shape) for shape in outputs * 2),
+        )
+
+    def select_envs(self, start: int, stop: int) -> Self:
+        """View of environments start..stop-1."""
+        return type(self)(*(x[:, start:stop] for x in self))
+
+    @property
+    def outputs(self) -> AgentOutput:
+        """What the network computed."""
+        return AgentOutput(self.logits, self.value, self.embedding, self.context)
+
+    @property
+    def grad(self) -> AgentOutput:
+        """The gradients of `outputs`."""
+        return AgentOutput(
+            self.grad_logits, self.grad_value, self.grad_embedding, self.grad_context
+        )

@@ -19,6 +19,7 @@ PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines
 # What may differ when a run continues: none of it changes what is learned.
 FREE = (
     "device",
+    "fast",
     "run_root",
     "threads",
     "log",
@@ -105,15 +106,18 @@ class RunFolder:
                 )
         return checkpoint.load(self.checkpoint_path)
 
-    def write_config(self, settings: Mapping[str, Any], frames: int) -> None:
+    def write_config(
+        self, settings: Mapping[str, Any], frames: int, passes: Mapping[str, str]
+    ) -> None:
         """Write config.yaml: `settings`, and under `starts` what each process ran on.
 
-        `frames`: where this process began.
+        `frames`: where this process began; `passes`: how it computes, see agents.passes.
         """
         starts = []
         if frames > 0:
             starts = yaml.safe_load(self.config_path.read_text()).get("starts", [])
-        starts.append({"frames": frames, "versions": versions(), "git": git_state()})
+        start = {"frames": frames, "passes": dict(passes)}
+        starts.append({**start, "versions": versions(), "git": git_state()})
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
         replace_file(self.config_path, text.encode())
 

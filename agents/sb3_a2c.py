@@ -82,6 +82,7 @@ class SB3A2CLearner:
         policy_kwargs: dict[str, Any] | None = None,
     ) -> None:
         self.config = config
+        self.passes = {"agent": "Stable-Baselines3"}  # for the run's record
         self.total_frames = total_frames
         self.updates = 0
         self._frames_per_step = frames_per_step

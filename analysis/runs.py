@@ -26,7 +26,7 @@ CONFIG_FILE = "config.yaml"
 
 # Written by a run for the record; they do not change what is learned.
 RECORD_KEYS = frozenset(
-    {"versions", "git", "starts", "device", "run_root", "threads", "log", "resume"}
+    {"versions", "git", "starts", "device", "fast", "run_root", "threads", "log", "resume"}
 )
 RECORD_SETTINGS = frozenset({"agent.compile", "env.worker_timeout_s", "env.level_cache"})
 # Settings that did not exist for older runs, and what those did.

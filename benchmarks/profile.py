@@ -28,6 +28,7 @@ import torch
 
 import agents.share
 from agents.devices import available_cores, prepare_cpu
+from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
 from agents.metrics import Metrics
 from benchmarks.stopwatch import Clock, Stopwatch
@@ -91,7 +92,7 @@ def step_then_draw(watch: Stopwatch, envs: Any) -> None:
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
     share = learner._shares.first
-    (actor,) = share._actors
+    (actor,) = share.actors
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
     step_then_draw(watch, envs)
@@ -99,11 +100,16 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(agents.share, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
     watch.watch(actor, "act", "act")
-    watch.watch(actor.encoder, "step", "encode")
-    watch.watch(actor.lstm, "step", "lstm")
+    acting, network = actor._network, share.network
+    if isinstance(acting, CpuPass) and isinstance(network, CpuPass):
+        watch.watch(acting._encoder, "step", "encode")
+        watch.watch(acting._lstm, "step", "lstm")
+        watch.watch(network._lstm, "gradients", "lstm_backward")
+        watch.watch(network._encoder, "gradients", "encoder_backward")
+    else:  # the core's time is then in the parts around it
+        watch.watch(acting, "_encode", "encode")
+        watch.watch(network, "_add_encoder_gradients", "encoder_backward")
     watch.watch(learner.agent, "heads", "heads")
-    watch.watch(share._lstm, "gradients", "lstm_backward")
-    watch.watch(share._encoder, "gradients", "encoder_backward")
     watch.watch(share, "collect", "share_collect")
     watch.watch(share, "backward", "share_backward")
     watch.watch(learner, "_backward", "backward")

@@ -55,6 +55,7 @@ def make_learner(
     # On a CPU each core has a share of the batch, unless the environments have processes of their
     # own: then these, and on a GPU the engine's threads, use the cores.
     shares = threads if device.type == "cpu" and not config.env.in_workers else 1
+    fast = config.fast == "auto"
     return Learner(
         config.agent,
         make_envs=partial(
@@ -65,13 +66,14 @@ def make_learner(
             keep_final_obs=config.agent.bootstrap_on_timeout,
         ),
         num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux, num_threads=shares),
+        make_aux=partial(make_aux, config.aux, num_threads=shares, fast=fast),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,
         device=device,
         num_threads=shares,
         frames_per_step=frames_per_step(config.env),
+        fast=fast,
     )
 
 

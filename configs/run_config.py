@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from agents.config import AgentConfig, SB3A2CConfig
 from cpc_aux.config import AuxConfig
@@ -33,11 +34,12 @@ class RunConfig:
 
     env: EnvConfig
     agent: AgentConfig | SB3A2CConfig  # the one whose keys the preset has
-    aux: AuxConfig
+    aux: AuxConfig  # or the settings of another auxiliary loss, see cpc_aux.config.CONFIGS
     preset: str  # only names the run's folder: the agent's preset, unless it is set
     total_frames: int = 20_000_000  # environment frames, four per agent step
     seed: int = 1
     device: str = "auto"
+    fast: Literal["auto", False] = "auto"  # False: plain PyTorch alone
     run_root: str = "runs"
     tag: str | None = None
     threads: int | None = None  # of the gradient step, on a CPU; null: one per core
@@ -95,6 +97,10 @@ class RunConfig:
                 raise ValueError(
                     f"{name} is {text!r}; it names a folder: letters, digits, '.', '_' and '-'."
                 )
+        if not self.fast and getattr(self.agent, "compile", False):
+            raise ValueError(
+                "agent.compile is true, but fast=false is plain PyTorch alone; set one of them."
+            )
         if self.aux.name == "none":
             return
         if isinstance(self.agent, SB3A2CConfig):
@@ -102,7 +108,7 @@ class RunConfig:
                 f"aux is {self.aux.name}, but agent=sb3_a2c is Stable-Baselines3's own A2C, "
                 "which has no auxiliary loss; allowed: none."
             )
-        if self.aux.horizon >= self.agent.unroll_length:
+        if isinstance(self.aux, AuxConfig) and self.aux.horizon >= self.agent.unroll_length:
             raise ValueError(
                 f"aux.horizon is {self.aux.horizon}; it must be below agent.unroll_length "
                 f"({self.agent.unroll_length}), or the last predictions have no target."

@@ -90,12 +90,16 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed:
-            raise ValueError(f"{path} is {value!r}; allowed: {', '.join(map(str, allowed))}.")
+            raise ValueError(
+                f"{path} is {value!r}; allowed: {', '.join(str(x).lower() for x in allowed)}."
+            )
         return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
-        return from_mapping(typing.cast(type[Any], hint), value, path + ".")
+        # A class may leave settings to another one: an auxiliary loss has its own.
+        chosen = hint.for_values(value) if hasattr(hint, "for_values") else hint
+        return from_mapping(typing.cast(type[Any], chosen), value, path + ".")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = hint is int or isinstance(value, int)
     if number and whole and LARGEST < abs(value) < math.inf:

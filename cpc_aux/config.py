@@ -1,7 +1,9 @@
-"""Settings of the auxiliary loss."""
+"""Settings of the auxiliary losses."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 NAMES = ("none", "cpc", "cpc_action")
 NEGATIVES = ("pool", "sequence", "others", "same_step")
@@ -11,7 +13,7 @@ TRAINS = ("both", "context", "embedding")
 
 @dataclass
 class AuxConfig:
-    """What is predicted, against which negatives, and how strongly it shapes the agent.
+    """CPC's settings: what is predicted, against what, and how strongly it shapes the agent.
 
     name        none: no auxiliary loss. cpc: Contrastive Predictive Coding. cpc_action: CPC whose
                 predictions also see the actions taken in between.
@@ -35,6 +37,11 @@ class AuxConfig:
     anchors: int | None = 5
     predictor: str = "linear"
 
+    @classmethod
+    def for_values(cls, values: Mapping[str, Any]) -> type:
+        """The class of the settings `values`: that of the loss which they name."""
+        return CONFIGS.get(str(values.get("name")), cls)
+
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
         choices = {
@@ -56,3 +63,7 @@ class AuxConfig:
                 f"aux.anchors is {self.anchors}; "
                 "it must be at least 1 time step, or null for all of them."
             )
+
+
+# The auxiliary losses by name, with the class of their settings: docs/add_an_auxiliary_loss.md.
+CONFIGS: dict[str, type] = dict.fromkeys(NAMES, AuxConfig)

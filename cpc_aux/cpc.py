@@ -1,6 +1,6 @@
 """Contrastive Predictive Coding as an auxiliary loss of a recurrent agent."""
 
-from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,16 @@ from cpc_aux.infonce import (
     mean_over_horizons,
     valid_pairs,
 )
-from cpc_aux.linear_loss import fits, linear_loss
 from cpc_aux.negatives import STRATEGIES
+
+
+class PairLosses(NamedTuple):
+    """The loss and what it is made of. Entries of invalid pairs hold anything finite."""
+
+    loss: Tensor  # f32 scalar, the mean over valid pairs, then over horizons; has the gradient
+    pair_loss: Tensor  # f32 [K, A, B]
+    correct: Tensor  # f32 [K, A, B], 1 where the positive scores highest
+    num_candidates: Tensor  # [K, A, B], the positive included
 
 
 class CPC(nn.Module):
@@ -42,19 +50,12 @@ class CPC(nn.Module):
         there the loss is a binary classifier's, here it is InfoNCE).
     """
 
+    pass_name = "plain"  # for a run's record; see cpc_aux.fast
+
     def __init__(
-        self,
-        config: AuxConfig,
-        embedding_size: int,
-        context_size: int,
-        num_actions: int,
-        num_threads: int = 1,
+        self, config: AuxConfig, embedding_size: int, context_size: int, num_actions: int
     ) -> None:
         super().__init__()
-        self._num_threads = num_threads
-        self._threads = ThreadPoolExecutor(
-            num_threads, initializer=torch.set_num_threads, initargs=(1,)
-        )
         self.horizon = config.horizon
         self.num_anchors = config.anchors
         self.negatives = config.negatives
@@ -72,18 +73,18 @@ class CPC(nn.Module):
         self,
         embedding: Tensor,
         context: Tensor,
-        action: Tensor,
-        is_first: Tensor,
-        generator: torch.Generator,
+        action: Tensor | None = None,
+        is_first: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Score one rollout of T steps in B environments.
 
         Args:
             embedding: f32 [T+1, B, E], z. Row T is predicted but never predicted from.
             context: f32 [T+1, B, H], c. Row T is not used.
-            action: i64 [T, B], taken at rows 0..T-1.
-            is_first: bool [T+1, B], true where an observation opens an episode.
-            generator: draws the anchors.
+            action: i64 [T, B], taken at rows 0..T-1; None where predictions do not see them.
+            is_first: bool [T+1, B], true where an observation opens an episode; None: nowhere.
+            generator: draws the anchors; None: PyTorch's own.
 
         Returns:
             loss: f32 scalar, nats; 0 without gradient if there is no valid pair.
@@ -93,59 +94,82 @@ class CPC(nn.Module):
                 pair to measure (except `loss`): average with nanmean.
 
         Raises:
-            ValueError: B is 1 and the negatives come from other environments.
+            ValueError: shapes do not belong together, actions are missing, or B is 1 and the
+                negatives come from other environments.
         """
+        self._check_shapes(embedding, context, action, is_first)
+        if is_first is None:
+            is_first = embedding.new_zeros(embedding.shape[:2], dtype=torch.bool)
         if self.trains == "context":
             embedding = embedding.detach()
         elif self.trains == "embedding":
             context = context.detach()
-        anchors = draw_anchors(len(action), self.num_anchors, generator).to(embedding.device)
-        anchors = anchors.sort().values  # those whose targets lie beyond the rollout come last
+        anchors = draw_anchors(len(embedding) - 1, self.num_anchors, generator)
+        # Sorted, those whose targets lie beyond the rollout come last.
+        anchors = anchors.to(embedding.device).sort().values  # [A]
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)
-        if self.gru is None and fits(self.maps, embedding):
-            loss, pair_loss, correct, num_candidates = linear_loss(
-                context.index_select(0, anchors),
-                self.maps,
-                embedding,
-                anchors,
-                target_rows,
-                valid,
-                self.negatives,
-                self._threads,
-                self._num_threads,
-            )
-            loss_by_horizon = mean_by_horizon(pair_loss, valid)
-        else:
-            predictions = self._predict(context, action, anchors)
-            score = STRATEGIES[self.negatives]
-            logits, positive, num_candidates = score(predictions, embedding, target_rows, valid)
-            pair_loss, correct = infonce(logits, positive)
-            loss_by_horizon = mean_by_horizon(pair_loss, valid)
-            loss = mean_over_horizons(loss_by_horizon, valid)
+        losses = self._pair_losses(context, embedding, action, anchors, target_rows, valid)
         with torch.no_grad():
-            metrics = _measure(loss_by_horizon, correct, num_candidates, valid)
-        return loss, {"loss": loss.detach(), **metrics}
+            metrics = _measure(losses, valid)
+        return losses.loss, {"loss": losses.loss.detach(), **metrics}
 
-    def _predict(self, context: Tensor, action: Tensor, anchors: Tensor) -> Tensor:
+    def _check_shapes(
+        self, embedding: Tensor, context: Tensor, action: Tensor | None, is_first: Tensor | None
+    ) -> None:
+        """Raise ValueError that names the shapes if they do not belong together."""
+        H, E = self.maps.shape[1:]
+        rows, B = embedding.shape[:2] if embedding.dim() == 3 else (0, 0)
+        wanted = {
+            "embedding": (embedding, (rows, B, E), f"[T+1, B, {E}]"),
+            "context": (context, (rows, B, H), f"[T+1, B, {H}]"),
+            "action": (action, (rows - 1, B), "[T, B]"),
+            "is_first": (is_first, (rows, B), "[T+1, B]"),
+        }
+        given = {name: list(x.shape) for name, (x, _, _) in wanted.items() if x is not None}
+        if rows < 2 or any(given.get(k, list(s)) != list(s) for k, (_, s, _) in wanted.items()):
+            shapes = ", ".join(f"{name} {shape}" for name, shape in given.items())
+            allowed = ", ".join(f"{name} {text}" for name, (_, _, text) in wanted.items())
+            raise ValueError(f"CPC got {shapes}; it needs {allowed}, with T at least 1.")
+        if action is None and self.sees_actions:
+            raise ValueError("CPC got no action, but with name=cpc_action predictions see them.")
+
+    def _pair_losses(
+        self,
+        context: Tensor,
+        embedding: Tensor,
+        action: Tensor | None,
+        anchors: Tensor,
+        target_rows: Tensor,
+        valid: Tensor,
+    ) -> PairLosses:
+        """InfoNCE of all pairs: anchors i64 [A], target_rows [K, A] and valid bool [K, A, B]."""
+        predictions = self._predict(context, action, anchors)  # [K, A, B, E]
+        score = STRATEGIES[self.negatives]
+        logits, positive, num_candidates = score(predictions, embedding, target_rows, valid)
+        pair_loss, correct = infonce(logits, positive)
+        loss = mean_over_horizons(mean_by_horizon(pair_loss, valid), valid)
+        return PairLosses(loss, pair_loss, correct, num_candidates)
+
+    def _predict(self, context: Tensor, action: Tensor | None, anchors: Tensor) -> Tensor:
         """W_k s_{t,k}: f32 [K, A, B, E]."""
         start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]
         if self.gru is None:
             states = start.expand(self.horizon, -1, -1)  # [K, A*B, H]
         else:
-            states, _ = self.gru(self._gru_inputs(action, anchors), start.unsqueeze(0))
+            inputs = self._gru_inputs(action, anchors, context.shape[1])
+            states, _ = self.gru(inputs, start.unsqueeze(0))
         predictions = torch.bmm(states, self.maps.expand(self.horizon, -1, -1))
         return predictions.unflatten(1, (len(anchors), -1))  # [K, A*B, E] before
 
-    def _gru_inputs(self, action: Tensor, anchors: Tensor) -> Tensor:
+    def _gru_inputs(self, action: Tensor | None, anchors: Tensor, num_envs: int) -> Tensor:
         """Return what the GRU reads on its way from each anchor: f32 [K, A*B, actions or 1].
 
         Its k-th input is the action at t+k-1, so that its k-th state has read a_t .. a_{t+k-1}.
         """
-        num_steps, num_envs = action.shape
-        if self.gru is None or not self.sees_actions:
+        if self.gru is None or not self.sees_actions or action is None:
             return self.maps.new_ones(self.horizon, len(anchors) * num_envs, 1)
         offsets = torch.arange(self.horizon, device=action.device)
-        rows = (anchors + offsets.unsqueeze(1)).clamp(max=num_steps - 1)  # [K, A]
+        rows = (anchors + offsets.unsqueeze(1)).clamp(max=len(action) - 1)  # [K, A]
         taken = action[rows].flatten(1).unsqueeze(-1)  # [K, A*B, 1]
         # Not F.one_hot, which reads the data to check it: that would make a GPU wait.
         return (taken == torch.arange(self.gru.input_size, device=action.device)).to(
@@ -153,42 +177,20 @@ class CPC(nn.Module):
         )
 
 
-def make_aux(
-    config: AuxConfig,
-    embedding_size: int,
-    context_size: int,
-    num_actions: int,
-    num_threads: int = 1,
-) -> nn.Module | None:
-    """Build the auxiliary loss that config names; None for "none".
-
-    num_threads: cores that share its work on a CPU.
-
-    Raises ValueError if the config is invalid.
-    """
-    config.validate()
-    if config.name == "none":
-        return None
-    return CPC(config, embedding_size, context_size, num_actions, num_threads)
-
-
-def _measure(
-    loss_by_horizon: Tensor, correct: Tensor, num_candidates: Tensor, valid: Tensor
-) -> dict[str, Tensor]:
+def _measure(losses: PairLosses, valid: Tensor) -> dict[str, Tensor]:
     """Return the metrics of `CPC.forward`, NaN where there was nothing to measure."""
-    nan = torch.full_like(loss_by_horizon, torch.nan)
     has_pair = valid.any(2).any(1)  # [K]
-    candidates = num_candidates.to(loss_by_horizon.dtype).clamp(min=1)
+    candidates = losses.num_candidates.to(losses.pair_loss.dtype).clamp(min=1)
 
-    def measured(by_horizon: Tensor) -> Tensor:
-        return torch.where(has_pair, by_horizon, nan)
+    def measured(of_pairs: Tensor) -> Tensor:
+        return torch.where(has_pair, mean_by_horizon(of_pairs, valid), torch.nan)
 
-    accuracy = measured(mean_by_horizon(correct, valid))
-    loss = measured(loss_by_horizon)
+    accuracy = measured(losses.correct)
+    loss = measured(losses.pair_loss)
     return {
         "accuracy": accuracy.nanmean(),
-        "chance": measured(mean_by_horizon(1 / candidates, valid)).nanmean(),
-        "bound": (measured(mean_by_horizon(candidates.log(), valid)) - loss).nanmean(),
+        "chance": measured(1 / candidates).nanmean(),
+        "bound": (measured(candidates.log()) - loss).nanmean(),
         "loss_by_horizon": loss,
         "accuracy_by_horizon": accuracy,
     }

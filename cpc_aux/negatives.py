@@ -11,7 +11,7 @@ sequence    all other embeddings of the own environment's rollout, rows 0..T, be
 
 Here all logits are made at once, as a GPU wants them: those of `pool` and `others` take 4 K (A B)^2
 bytes, 12 MB with 10 anchors in 32 environments and 30 steps ahead, but 1.2 GB with all 100 time
-steps as anchors. `cpc_aux.score_kernel` is the same for a CPU, a few pairs at a time.
+steps as anchors. `cpc_aux.fast` does the same on a CPU, a few pairs at a time.
 
 A valid pair whose only candidate is the positive counts, with loss 0 and accuracy 1 (chance is 1).
 
@@ -23,7 +23,7 @@ says how far the loss lies below chance.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def sequence(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid:
     horizon, num_anchors, num_envs, _ = predictions.shape
     num_rows = len(embedding)
     by_env = predictions.permute(2, 1, 0, 3).reshape(num_envs, num_anchors * horizon, -1)
-    logits = _Product.apply(by_env, embedding.transpose(0, 1), None)  # [B, A*K, T+1]
+    logits = torch.bmm(by_env, embedding.permute(1, 2, 0))  # [B, A*K, T+1]
     logits = logits.view(num_envs, num_anchors, horizon, num_rows).permute(2, 1, 0, 3)
     positive = target_rows.unsqueeze(-1).expand(valid.shape)
     return Scores(logits, positive, torch.full_like(positive, num_rows))
@@ -103,36 +103,14 @@ def _score_pairs(
     # valid pair gives zeros instead of NaN.
     lowest = torch.finfo(predictions.dtype).min
     mask = torch.zeros(candidates.shape, dtype=predictions.dtype, device=predictions.device)
-    logits = _Product.apply(
-        predictions.reshape(num_groups, size, -1),
-        targets.view(num_groups, size, -1),
+    logits = torch.baddbmm(
         mask.masked_fill_(~candidates, lowest),
+        predictions.reshape(num_groups, size, -1),
+        targets.view(num_groups, size, -1).transpose(1, 2),
     )  # [G, R, R]
     pairs = predictions.shape[:3]
     positive = torch.arange(size, device=logits.device).expand(num_groups, size)
     return logits.view(*pairs, size), positive.reshape(pairs)
-
-
-class _Product(torch.autograd.Function):
-    """predictions [G, R, E] times candidates [G, C, E], plus a mask [G, 1 or R, C] or None.
-
-    As torch.bmm, but that the candidates' gradient is laid out in memory as they are. Autograd's is
-    transposed, and whatever comes after it takes several times as long.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, predictions: Tensor, candidates: Tensor, mask: Tensor | None) -> Tensor:
-        ctx.save_for_backward(predictions, candidates)
-        columns = candidates.transpose(1, 2)
-        if mask is None:
-            return torch.bmm(predictions, columns)
-        return torch.baddbmm(mask, predictions, columns)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        predictions, candidates = ctx.saved_tensors
-        (grad,) = grads  # [G, R, C]
-        return torch.bmm(grad, candidates), torch.bmm(grad.transpose(1, 2), predictions), None
 
 
 def require_others(strategy: str, num_envs: int) -> None:

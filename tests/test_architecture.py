@@ -40,3 +40,12 @@ def test_package_imports_only_what_it_may(package):
                 modules = [node.module or ""]
             imported = {m.split(".")[0] for m in modules} & set(PACKAGES) - {package}
             assert imported <= ALLOWED[package], f"{file.relative_to(ROOT)} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    "name", ["actor", "rollout", "passes", "networks", "encoders", "a2c", "share", "shares"]
+)
+def test_the_algorithm_knows_no_pass_but_the_plain_one(name):
+    text = (ROOT / "agents" / f"{name}.py").read_text()
+    imported = [line for line in text.splitlines() if line.startswith(("import ", "from "))]
+    assert not [line for line in imported if "fast" in line or "kept" in line or "graph" in line]

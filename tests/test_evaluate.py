@@ -23,6 +23,7 @@ from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
+from agents.passes import PlainPass
 from agents.progress import EpisodeCount
 from agents.rollout import Rollout
 from agents.video import picture
@@ -76,12 +77,12 @@ def test_evaluation_acts_as_training_does():
     agent = make_agent(env)
     host = Rollout.allocate(97, 3, env.single_observation_space, 11, torch.device("cpu"))
     generator = torch.Generator().manual_seed(FIRST_SEED)
-    race = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
+    noise = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
     settings = {"discount": 0.9, "clip_rewards": False, "bootstrap_on_timeout": False}
-    actor = Actor(env, agent, host, host, **settings)
+    actor = Actor(env, agent, host, host, PlainPass(agent, host), **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
     actor.start(range(FIRST_SEED, FIRST_SEED + 3))
-    seen = collect([actor], torch.stack(race))
+    seen = collect([actor], torch.stack(noise))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)
 

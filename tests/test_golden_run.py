@@ -21,18 +21,19 @@ UPDATES = 5
 NAMES = ("policy_loss", "value_loss", "entropy", "grad_norm", "aux/loss")
 
 
-def train(aux: str) -> list[dict[str, float | list[float]]]:
+def train(aux: str, fast: bool = True) -> list[dict[str, float | list[float]]]:
     """Losses of each update of a small run with the shallow network."""
     env = EnvConfig("seekavoid_arena_01")
     learner = Learner(
         AgentConfig(unroll_length=13, learning_rate=2e-3, gae_lambda=0.9, entropy_cost=0.01),
         make_envs=partial(make_vec_env, env, stagger=True),
         num_envs=3,
-        make_aux=partial(make_aux, AuxConfig(aux, horizon=7, anchors=5, weight=0.1)),
+        make_aux=partial(make_aux, AuxConfig(aux, horizon=7, anchors=5, weight=0.1), fast=fast),
         aux_weight=0.1,
         total_frames=10**5,
         seed=11,
         device=torch.device("cpu"),
+        fast=fast,
     )
     try:
         learner.start()
@@ -50,11 +51,12 @@ def train(aux: str) -> list[dict[str, float | list[float]]]:
 @pytest.mark.skipif(
     not torch.backends.mkl.is_available(), reason="other random numbers without MKL"
 )
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("aux", ["none", "cpc"])
-def test_training_gives_the_recorded_losses(aux):
+def test_training_gives_the_recorded_losses(aux, fast):
     recorded = json.loads(RECORDED.read_text())[aux]
     assert len(recorded) == UPDATES
-    for row, expected in zip(train(aux), recorded, strict=True):
+    for row, expected in zip(train(aux, fast), recorded, strict=True):
         assert row == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import train_agent
-from agents import checkpoint
+from agents import checkpoint, share, shares
 from agents.learner import Learner
 from configs import learners
 from tests.envs.pool_envs import wait_until
@@ -160,8 +161,36 @@ def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
     for name in ("action_generator", "aux_generator"):
         state["learner"][name] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
     checkpoint.save(path, state)
-    assert train("threads=3") == 0
+    assert train("threads=3", "fast=false") == 0
     assert checkpoint.load(path)["learner"]["updates"] == 30
+    starts = yaml.safe_load((path.parent / "config.yaml").read_text())["starts"]
+    passes = [start["passes"] for start in starts]
+    assert passes == [{"agent": "fast core, plain encoder"}, {"agent": "plain"}]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGKILL, "(signal 9)"), (signal.SIGSTOP, "gave no answer for")]
+)
+def test_a_lost_share_stops_with_the_cause_and_keeps_the_checkpoint(
+    number, cause, monkeypatch, capsys
+):
+    update = Learner.update
+
+    def losing_update(learner):
+        if learner.updates == 10:
+            os.kill(learner._shares.remote[0].process.pid, number)
+            if number == signal.SIGSTOP:
+                monkeypatch.setattr(shares, "PATIENCE_S", 0.5)
+                monkeypatch.setattr(share, "CLOSE_PATIENCE_S", 0.5)
+        update(learner)
+
+    monkeypatch.setattr(Learner, "update", losing_update)
+    assert train("threads=2") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Stopped: a worker process")
+    assert cause in line
+    assert "the last good checkpoint is" in line
+    assert "latest.pt (420 frames)" in line
 
 
 def test_longer_run_continues_with_leave(capsys):

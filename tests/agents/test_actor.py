@@ -9,9 +9,10 @@ from agents.actor import collect as collect_rollout
 from agents.config import NetworkConfig
 from agents.devices import SideStream
 from agents.episodes import EpisodeTracker
-from agents.kept_lstm import KeptLSTM
+from agents.fast.cpu_pass import CpuPass
 from agents.networks import Agent, CoreState
-from agents.rollout import Rollout, act
+from agents.passes import PlainPass, sample_actions
+from agents.rollout import Rollout
 from tests.known_answer_envs import Group, RandomEnds, Result
 
 T, B, HIDDEN = 11, 3, 13
@@ -23,42 +24,27 @@ def make_actor(
     discount: float = 0.9,
     env: RandomEnds | None = None,
     device: Rollout | None = None,
+    make_pass: type[PlainPass] = PlainPass,
 ) -> Actor:
     env = env or RandomEnds(B)
     torch.manual_seed(0)
     agent = Agent(env.single_observation_space, env.num_actions, NetworkConfig("mlp", HIDDEN))
     space = env.single_observation_space
     rollout = Rollout.allocate(T, B, space, HIDDEN, torch.device("cpu"))
+    if device is not None:
+        device = device._replace(is_first=rollout.is_first, valid=rollout.valid)
     actor = Actor(
-        env, agent, rollout, device or rollout,
+        env, agent, rollout, device or rollout, make_pass(agent, device or rollout),
         discount=discount, clip_rewards=clip, bootstrap_on_timeout=bootstrap,
     )  # fmt: skip
     actor.start(range(B))
     return actor
 
 
-def keep_lstm(actor: Actor) -> Actor:
-    """The same actor, with its core run by a KeptLSTM, as a learner's on a CPU."""
-    again = make_actor(
-        actor.bootstrap_on_timeout, actor.clip_rewards, actor.discount, RandomEnds(B)
-    )
-    assert isinstance(again.agent.core, torch.nn.LSTM)
-    lstm = KeptLSTM(again.agent.core, again.agent.num_actions, T, B)
-    again = Actor(
-        again.envs, again.agent, again.host, again.host,
-        discount=actor.discount,
-        clip_rewards=actor.clip_rewards,
-        bootstrap_on_timeout=actor.bootstrap_on_timeout,
-        lstm=lstm,
-    )  # fmt: skip
-    again.start(range(B))
-    return again
-
-
 def collect(actor: Actor, seed: int = 1) -> None:
     generator = torch.Generator().manual_seed(seed)
-    race = torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator)
-    collect_rollout([actor], race)
+    noise = torch.empty(T, B, actor.agent.num_actions).exponential_(generator=generator)
+    collect_rollout([actor], noise)
 
 
 def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:
@@ -76,17 +62,16 @@ def record(actor: Actor) -> list[tuple[np.ndarray, Result, np.ndarray]]:
 
 
 @pytest.mark.parametrize("bootstrap", [False, True])
-def test_a_kept_lstm_acts_as_the_agent_does(bootstrap):
-    plain = make_actor(bootstrap)
-    kept = keep_lstm(plain)
+def test_the_cpus_pass_acts_as_the_plain_one(bootstrap):
+    plain, fast = make_actor(bootstrap), make_actor(bootstrap, make_pass=CpuPass)
     for rollout in range(5):
         collect(plain, seed=rollout)
-        collect(kept, seed=rollout)
+        collect(fast, seed=rollout)
         for name in ("obs", "is_first", "last_action", "last_reward", "action", "valid"):
-            assert torch.equal(getattr(kept.host, name), getattr(plain.host, name)), name
+            assert torch.equal(getattr(fast.host, name), getattr(plain.host, name)), name
         for name in ("reward", "discount", "hidden", "cell", "embedding"):
-            torch.testing.assert_close(getattr(kept.host, name), getattr(plain.host, name))
-        for a, b in zip(kept.core_state, plain.core_state, strict=True):
+            torch.testing.assert_close(getattr(fast.host, name), getattr(plain.host, name))
+        for a, b in zip(fast.core_state, plain.core_state, strict=True):
             torch.testing.assert_close(a, b)
 
 
@@ -211,22 +196,11 @@ def test_timeout_adds_the_value_of_the_last_observation_and_nothing_else():
 
 
 def test_actions_are_drawn_from_the_policy():
-    actor = make_actor()
-    n = 20_000
-    obs = torch.zeros(n, 5) + torch.tensor([0.3, -0.2, 0.5, 0.9, -1.0])
-    embedding = actor.agent.encode(obs[None])[0]
-    none = torch.full((n,), -1), torch.zeros(n)
-    state = actor.agent.initial_state(n)
-    is_first = torch.ones(n, dtype=torch.bool)
-    args = (embedding, is_first, *none, state)
-    race = torch.empty(n, 7).exponential_(generator=torch.Generator().manual_seed(5))
-    action, _ = act(actor.agent, *args, race)
-    output, _ = actor.agent.unroll(obs[None], none[0][None], none[1][None], is_first[None], state)
-    expected = output.logits[0, 0].softmax(0).detach()
-    frequency = torch.bincount(action, minlength=7) / n
-    torch.testing.assert_close(frequency, expected, atol=0.015, rtol=0)
-    greedy, _ = act(actor.agent, *args, None)
-    assert (greedy == expected.argmax()).all()
+    logits = torch.tensor([0.3, -0.2, 1.5, 0.9, -1.0, 0.0, 0.4]).expand(20_000, 7)
+    noise = torch.empty(20_000, 7).exponential_(generator=torch.Generator().manual_seed(5))
+    frequency = torch.bincount(sample_actions(logits, noise), minlength=7) / 20_000
+    torch.testing.assert_close(frequency, logits[0].softmax(0), atol=0.015, rtol=0)
+    assert (sample_actions(logits, None) == 2).all()
 
 
 def test_tracker_reports_episodes_and_leaves_out_staggered_ones():

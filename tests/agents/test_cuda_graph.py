@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from agents import cuda_graph
 from agents.config import AgentConfig, NetworkConfig
-from agents.cuda_graph import ActingStep
+from agents.cuda_graph import CudaGraphPass
 from agents.learner import Learner
 from agents.networks import Agent, CoreState
 from agents.rollout import Rollout
@@ -99,6 +99,9 @@ def filled_rollout(device, space, seed: int) -> Rollout:
         obs=rollout.obs.to(device),
         last_action=rollout.last_action.to(device),
         last_reward=rollout.last_reward.to(device),
+        action=rollout.action.to(device),
+        hidden=rollout.hidden.to(device),
+        cell=rollout.cell.to(device),
         embedding=rollout.embedding.to(device),
     )
 
@@ -110,7 +113,7 @@ def check_step(device, encoder: str, core: str, precision: str) -> None:
     torch.manual_seed(3)
     agent = Agent(space, A, NetworkConfig(encoder, HIDDEN, core, precision)).to(device)
     rollout = filled_rollout(device, space, seed=0)
-    step = ActingStep(agent, rollout)
+    step = CudaGraphPass(agent, rollout).select_envs(0, B)
     core_state = CoreState(*torch.randn(2, B, HIDDEN, device=device).unbind())
     expected_state = CoreState(*(x.clone() for x in core_state))
     for seed in (5, 6):
@@ -118,14 +121,15 @@ def check_step(device, encoder: str, core: str, precision: str) -> None:
             own.copy_(new)
         rollout.is_first[2, 1] = True
         rollout.embedding.fill_(torch.nan)
-        race = torch.empty(T + 1, B, A, device=device).exponential_()
+        step.begin(core_state)
+        noise = torch.empty(T + 1, B, A, device=device).exponential_()
         with torch.no_grad():
             for parameter in agent.parameters():
                 parameter.mul_(1.3)
-        for t in range(T + 1):
+        for t in range(T):
             if t == 2:  # a dead episode's memory must not survive, whatever is in it
                 core_state.hidden[1], core_state.cell[1] = torch.nan, torch.inf
-            action, core_state = step(t, rollout.is_first[t], race[t], core_state)
+            core_state = step.act(t, noise[t])
             row = slice(t, t + 1)
             with torch.no_grad():
                 embedding = agent.encode(rollout.obs[row])
@@ -133,7 +137,9 @@ def check_step(device, encoder: str, core: str, precision: str) -> None:
                 expected, expected_state = agent.unroll_core(
                     embedding, *last, rollout.is_first[row], expected_state
                 )
-            assert torch.equal(action, (expected.logits[0].softmax(-1) / race[t]).argmax(-1))
+            assert torch.equal(
+                rollout.action[t], (expected.logits[0].softmax(-1) / noise[t]).argmax(-1)
+            )
             torch.testing.assert_close(rollout.embedding[row], embedding)
             if core == "lstm":  # without one nobody reads the memory
                 torch.testing.assert_close(tuple(core_state), tuple(expected_state))
@@ -218,7 +224,8 @@ def check_learners(env, device, tmp_path) -> None:
 @pytest.mark.parametrize("env", [SmallImages, Grouped])
 def test_compiled_learner_is_the_plain_one(env, tapes, tmp_path):
     check_learners(env, CPU, tmp_path)
-    assert len(tapes) == 2 * (2 if env is Grouped else 1), "one for each actor"
+    # For each learner one to compare with plain PyTorch, then one for each actor.
+    assert len(tapes) == 2 * (1 + (2 if env is Grouped else 1))
 
 
 @needs_gpu

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from agents.encoders import DeepEncoder, MLPEncoder, ShallowEncoder
-from agents.kept_encoder import KeptShallowEncoder
+from agents.kept_encoder import KeptShallowEncoder, fits
 from simd import HAS_BFLOAT16, SUPPORTED
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast convolutions")
@@ -54,7 +54,7 @@ def rounded_encoder(encoder: ShallowEncoder, images: torch.Tensor) -> torch.Tens
 def test_rows_and_gradients_equal_pytorchs(size, dtype, tolerance, monkeypatch):
     monkeypatch.setattr("agents.kept_encoder.IMAGES_PER_CHUNK", 7)
     encoder, images = make(size)
-    assert KeptShallowEncoder.fits(encoder)
+    assert fits(encoder, (*size, 3), 32)
     kept = KeptShallowEncoder(encoder, T, B, dtype)
     rounds = dtype == torch.bfloat16 and HAS_BFLOAT16
     module = partial(rounded_encoder, encoder) if rounds else encoder
@@ -76,7 +76,7 @@ def test_a_part_of_the_environments_fills_its_columns():
     whole, parts = (KeptShallowEncoder(encoder, T, B) for _ in range(2))
     embedding = run(whole, images)
     for columns in (slice(0, 2), slice(2, B)):
-        part = run(parts.columns(columns.start, columns.stop), images[:, columns].contiguous())
+        part = run(parts.select_envs(columns.start, columns.stop), images[:, columns].contiguous())
         torch.testing.assert_close(part, embedding[:, columns])
     grad = torch.randn(T + 1, B, 32)
     pairs = (k.gradients(images, embedding, grad) for k in (whole, parts))
@@ -85,7 +85,12 @@ def test_a_part_of_the_environments_fills_its_columns():
 
 
 def test_other_encoders_and_images_are_left_to_pytorch():
-    assert not KeptShallowEncoder.fits(DeepEncoder((72, 96, 3), 32))
-    assert not KeptShallowEncoder.fits(MLPEncoder((5,), 32))
-    assert not KeptShallowEncoder.fits(ShallowEncoder((72, 96, 4), 32))
-    assert not KeptShallowEncoder.fits(ShallowEncoder((72, 24, 3), 32))  # too narrow for a block
+    shape = (72, 96, 3)
+    encoder = ShallowEncoder(shape, 32)
+    assert fits(encoder, shape, 32)
+    assert not fits(encoder, shape, 64), "embeddings of another width"
+    assert not fits(encoder, (76, 96, 3), 32), "images of another size"
+    assert not fits(DeepEncoder(shape, 32), shape, 32)
+    assert not fits(MLPEncoder((5,), 32), (5,), 32)
+    assert not fits(ShallowEncoder((72, 96, 4), 32), (72, 96, 4), 32)
+    assert not fits(ShallowEncoder((72, 24, 3), 32), (72, 24, 3), 32), "too narrow for a block"

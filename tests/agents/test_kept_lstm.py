@@ -27,7 +27,7 @@ def make(hidden: int, p_first: float, precision: str = "float32"):
 def run(lstm: KeptLSTM, embedding, last_action, last_reward, is_first, state) -> torch.Tensor:
     lstm.begin(state)
     rows = [x.numpy() for x in (is_first, last_action, last_reward)]
-    contexts = [lstm.step(t, embedding[t], *(x[t] for x in rows)) for t in range(T + 1)]
+    contexts = [lstm.step(t, embedding[t], *(x[t] for x in rows))[0] for t in range(T + 1)]
     torch.testing.assert_close(lstm.context, torch.stack(contexts), equal_nan=True, rtol=0, atol=0)
     return lstm.context
 
@@ -91,7 +91,7 @@ def test_a_part_of_the_environments_fills_its_columns():
         rows = [x[:, own].contiguous() for x in inputs[:-1]]
         state = CoreState(*(x[own] for x in inputs[-1]))
         torch.testing.assert_close(
-            run(parts.columns(own.start, own.stop), *rows, state), context[:, own]
+            run(parts.select_envs(own.start, own.stop), *rows, state), context[:, own]
         )
     grad = torch.randn(T + 1, B, 32)
     pairs = (k.gradients(grad, inputs[3]) for k in (whole, parts))

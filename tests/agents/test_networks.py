@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from agents import networks
 from agents.config import NetworkConfig
 from agents.networks import Agent, CoreState
 
@@ -99,38 +98,6 @@ def test_deep_network_is_the_published_one():
     assert agent.encoder.fc.in_features == 32 * 9 * 12
     assert agent.encoder(torch.zeros(2, 72, 96, 3, dtype=torch.uint8)).shape == (2, 256)
     assert sum(p.numel() for p in agent.parameters()) == pytest.approx(1.6e6, rel=0.06)
-
-
-def test_chunks_do_not_change_the_embedding(monkeypatch):
-    agent = image_agent()
-    images = torch.randint(256, (3, 5, 52, 61, 3), dtype=torch.uint8)
-    whole = agent.encode(images)
-    monkeypatch.setattr(networks, "IMAGES_PER_CHUNK", 4)
-    torch.testing.assert_close(agent.encode(images), whole)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("encoder", ["shallow", "deep"])
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.03)])
-def test_encoder_gradients_equal_plain_autograd(encoder, precision, tolerance, monkeypatch):
-    monkeypatch.setattr(networks, "IMAGES_PER_CHUNK", 4)
-    agent = image_agent(encoder, precision)
-    images = torch.randint(256, (3, 5, 52, 61, 3), dtype=torch.uint8)
-    with torch.no_grad(), agent.autocast():
-        embedding = agent.encode(images)
-    with agent.autocast():
-        expected = agent.encoder(images.flatten(0, 1)).float().unflatten(0, (3, 5))
-    torch.testing.assert_close(embedding, expected)
-    grad = torch.randn(3, 5, HIDDEN)
-    gradients = agent.encoder_gradients(images, grad)
-    truth = torch.autograd.grad(expected, list(agent.encoder.parameters()), grad)
-    for g, t in zip(gradients, truth, strict=True):
-        assert not g.requires_grad  # a graph would hold on to all memory of the pass
-        assert g.dtype == torch.float32
-        # bfloat16 rounds single elements by more, where they are sums that nearly cancel.
-        assert torch.linalg.vector_norm(g - t) <= tolerance * torch.linalg.vector_norm(t)
-        if precision == "float32":
-            torch.testing.assert_close(g, t, rtol=tolerance, atol=tolerance * t.abs().max().item())
 
 
 def test_bfloat16_is_close_to_float32_but_not_equal():

@@ -44,9 +44,12 @@ def step(optimizers, seed: int, contiguous: bool) -> None:
 
 @pytest.mark.parametrize("eps", [1e-5, 0.1])
 @pytest.mark.parametrize("contiguous", [False, True])
-def test_steps_equal_the_originals(eps, contiguous):
+@pytest.mark.parametrize("fast", [False, True])
+def test_steps_equal_the_originals(eps, contiguous, fast, monkeypatch):
+    if not fast:  # plain PyTorch alone
+        monkeypatch.setattr("agents.rmsprop._update", None)
     ours, theirs = make(), make()
-    optimizers = optimiser(RMSprop, ours, eps), optimiser(RMSpropTFLike, theirs, eps)
+    optimizers = optimiser(RMSprop, ours, eps, fast=fast), optimiser(RMSpropTFLike, theirs, eps)
     for seed in range(4):
         step(optimizers, seed, contiguous)
         for a, b in zip(ours, theirs, strict=True):
@@ -59,11 +62,12 @@ def test_steps_equal_the_originals(eps, contiguous):
         torch.testing.assert_close(a["square_avg"], b["square_avg"], rtol=1e-6, atol=0)
 
 
-def test_bias_correction_is_adams():
+@pytest.mark.parametrize("fast", [False, True])
+def test_bias_correction_is_adams(fast):
     ours, theirs = make(), make()
     groups = [{"params": theirs[:2]}, {"params": theirs[2:]}]
     adam = torch.optim.Adam(groups, lr=0.1, betas=(0.0, 0.9), eps=0.0)
-    one = optimiser(RMSprop, ours, 0.0, bias_correction=True)
+    one = optimiser(RMSprop, ours, 0.0, bias_correction=True, fast=fast)
     for seed in range(4):
         step([one, adam], seed, contiguous=False)
         for a, b in zip(ours, theirs, strict=True):

@@ -14,7 +14,7 @@ SETTINGS = {"seed": 3, "total_frames": 100, "device": "cpu", "agent": {"learning
 
 def begin(path):
     with RunFolder(path) as folder:
-        folder.write_config(SETTINGS, 0)
+        folder.write_config(SETTINGS, 0, {})
         checkpoint.save(folder.checkpoint_path, {"learner": {"frames": 40}})
 
 
@@ -99,11 +99,12 @@ def test_second_process_is_refused_and_the_first_ones_end_frees_the_folder(tmp_p
 
 def test_config_tells_what_each_start_ran_on(tmp_path):
     with RunFolder(tmp_path) as folder:
-        folder.write_config(SETTINGS, 0)
-        folder.write_config({**SETTINGS, "total_frames": 200}, 40)
+        folder.write_config(SETTINGS, 0, {})
+        folder.write_config({**SETTINGS, "total_frames": 200}, 40, {"agent": "fast"})
     content = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert [start["frames"] for start in content["starts"]] == [0, 40]
-    assert set(content["starts"][0]) == {"frames", "versions", "git"}
+    assert set(content["starts"][0]) == {"frames", "passes", "versions", "git"}
+    assert content["starts"][1]["passes"] == {"agent": "fast"}
     assert content["starts"][0]["versions"]["torch"] != "not installed"
     assert set(git_state()) == {"commit", "dirty"}
     assert load_settings(tmp_path) == {**SETTINGS, "total_frames": 200}

@@ -98,6 +98,15 @@ def test_forms_of_whole_numbers(text, frames):
     assert one(f"total_frames={text}").total_frames == frames
 
 
+def test_fast_is_auto_or_false_and_false_excludes_the_graph():
+    assert one().fast == "auto"
+    assert one("fast=auto").fast == "auto"
+    assert one("fast=false").fast is False
+    assert one("agent.compile=true").agent.compile
+    refused = "agent.compile is true, but fast=false is plain PyTorch alone; set one of them."
+    assert error("agent.compile=true", "fast=false") == refused
+
+
 @pytest.mark.parametrize("env", options("env"))
 @pytest.mark.parametrize("agent", options("agent"))
 @pytest.mark.parametrize("aux", options("aux"))
@@ -205,6 +214,8 @@ def test_sweep_keeps_good_jobs_beside_bad_ones():
         ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
         ("agent=7", "agent=7 is not known"),
         ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
+        ("fast=yes_please", "fast is 'yes_please'; allowed: auto, false."),
+        ("fast=true", "fast is True; allowed: auto, false."),
         ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
         ("seed=-1", "seed is -1; it must lie between 0 and"),
         ("threads=0", "threads is 0; it must lie between 1 and env.num_envs = 16."),

@@ -1,11 +1,14 @@
+import copy
 import itertools
+import pickle
 
 import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import CPC, AuxConfig, cpc
+from cpc_aux import AuxConfig
 from cpc_aux.config import NEGATIVES, PREDICTORS
+from cpc_aux.fast import FastCPC
 
 T, B, E, H, K, ACTIONS = 11, 3, 16, 16, 4, 2
 PAIRED = ("pool", "others", "same_step")  # candidates are targets of valid pairs only
@@ -15,7 +18,7 @@ VARIANTS = list(itertools.product(("cpc", "cpc_action"), PREDICTORS))
 @pytest.fixture(autouse=True, params=["compiled", "plain"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "plain":
-        monkeypatch.setattr(cpc, "fits", lambda *_: False)
+        monkeypatch.setattr(FastCPC, "fits", lambda *_: False)
 
 
 class Case:
@@ -33,7 +36,7 @@ class Case:
         config = AuxConfig(
             name, K, trains=trains, negatives=negatives, anchors=anchors, predictor=predictor
         )
-        self.head = CPC(config, E, H, ACTIONS)
+        self.head = FastCPC(config, E, H, ACTIONS)
         self.z = torch.randn(T + 1, B, E)
         self.c = torch.randn(T + 1, B, H)
         self.action = torch.randint(ACTIONS, (T, B))
@@ -285,3 +288,41 @@ def test_what_a_lost_step_did_does_not_matter(name: str, predictor: str) -> None
     assert_same(before, case.run())
     case.action[4, 1] = 1 - case.action[4, 1]
     assert torch.equal(before[0], case.run()[0]) == (name == "cpc")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"z": (T + 1, B, 2 * E)}, {"z": (T + 1, B, E - 3)}, {"z": (T + 1, B + 1, E)}, {"z": (T, B, E)},
+    {"z": (T + 1, E)}, {"c": (T + 1, B, 2 * H)}, {"c": (T + 2, B, H)}, {"is_first": (T, B)},
+    {"is_first": (T + 1, B - 1)}, {"action": (T + 1, B)}, {"action": (T, B + 1)},
+    {"z": (1, B, E), "c": (1, B, H), "is_first": (1, B), "action": (0, B)},
+])  # fmt: skip
+def test_shapes_that_do_not_belong_together_are_named(wrong: dict[str, tuple[int, ...]]) -> None:
+    case = Case()
+    for name, shape in wrong.items():
+        setattr(case, name, torch.zeros(shape, dtype=getattr(case, name).dtype))
+    (name, shape), *_ = wrong.items()
+    full = {"z": "embedding", "c": "context"}.get(name, name)
+    with pytest.raises(ValueError, match="it needs embedding") as refused:
+        case()
+    assert f"{full} {list(shape)}" in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "predictor"), VARIANTS)
+def test_actions_are_asked_for_where_predictions_see_them(name: str, predictor: str) -> None:
+    case = Case(name, predictor=predictor)
+    loss, _ = case()
+    case.action = None  # type: ignore[assignment]
+    if name == "cpc":
+        assert torch.equal(case()[0], loss)
+        assert torch.equal(case.head(case.z, case.c)[0], loss), "one episode, all anchors"
+    else:
+        with pytest.raises(ValueError, match="got no action"):
+            case()
+
+
+def test_it_can_be_copied_and_pickled() -> None:
+    case = Case()
+    loss, _ = case()
+    for head in (copy.deepcopy(case.head), pickle.loads(pickle.dumps(case.head))):
+        case.head = head
+        assert torch.equal(case()[0], loss)

@@ -1,32 +1,52 @@
 """The example of docs/add_an_auxiliary_loss.md does what the page says."""
 
 import re
+import shutil
+import sys
+import types
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from torch import nn
 
-from cpc_aux import AuxConfig
+import train_agent
+from configs import compose, learners
+from cpc_aux import config, make_aux
+from cpc_aux.config import CONFIGS
+from tests.known_answer_envs import RandomEnds
 
 T, B, E, H, ACTIONS = 11, 3, 5, 7, 2
 PAGE = (Path(__file__).parents[2] / "docs" / "add_an_auxiliary_loss.md").read_text()
 
 
-def block(language: str) -> str:
-    (text,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    return text
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
-def make_example() -> nn.Module:
-    names: dict[str, type[nn.Module]] = {}
-    exec(block("python"), names)
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """The page's cpc_aux/inverse.py, and the lines that name it."""
+    module = types.ModuleType("cpc_aux.inverse")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(config, "CONFIGS", dict(CONFIGS))
+    code, names = blocks("python")
+    exec(code, module.__dict__)
+    exec(names, config.__dict__)
+    monkeypatch.delitem(config.__dict__, "InverseConfig")
+    return module
+
+
+@pytest.fixture
+def head(example: types.ModuleType) -> nn.Module:
     torch.manual_seed(1)
-    return names["Inverse"](E, H, ACTIONS)
+    made = make_aux(example.InverseConfig(), E, H, ACTIONS)
+    assert isinstance(made, example.Inverse)
+    return made
 
 
-def test_the_example_is_an_auxiliary_loss() -> None:
-    head = make_example()
+def test_the_example_is_an_auxiliary_loss(head: nn.Module) -> None:
     embedding = torch.randn(T + 1, B, E, requires_grad=True)
     context = torch.randn(T + 1, B, H, requires_grad=True)
     action = torch.randint(ACTIONS, (T, B))
@@ -44,8 +64,7 @@ def test_the_example_is_an_auxiliary_loss() -> None:
     assert head(embedding, context, action, is_first, torch.Generator())[0].item() == 0
 
 
-def test_the_example_learns() -> None:
-    head = make_example()
+def test_the_example_learns(head: nn.Module) -> None:
     optimizer = torch.optim.Adam(head.parameters(), lr=0.03)
     is_first = torch.zeros(T + 1, B, dtype=torch.bool)
     for _ in range(100):
@@ -60,8 +79,35 @@ def test_the_example_learns() -> None:
     assert metrics["accuracy"] > 0.9
 
 
-def test_the_settings_of_the_example_fit_the_schema() -> None:
-    settings = yaml.safe_load(block("yaml"))
-    config = AuxConfig(**settings)
-    config.name = "cpc"  # the page adds the example's name to those allowed
-    config.validate()
+def test_the_page_followed_to_the_letter_trains_to_the_end(
+    example: types.ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Through the command, with both arms and a setting of the example's own."""
+    folder = tmp_path / "configs"
+    shutil.copytree(compose.FOLDER, folder)
+    (settings,) = blocks("yaml")
+    (folder / "aux" / "inverse.yaml").write_text(settings)
+    monkeypatch.setattr(compose, "FOLDER", folder)
+    monkeypatch.setattr(
+        learners, "make_vec_env", lambda config, num_envs, **_: RandomEnds(num_envs)
+    )
+    monkeypatch.chdir(tmp_path)
+    tiny = [
+        "agent.network.encoder=mlp", "agent.network.hidden_size=11", "agent.unroll_length=5",
+        "env.num_envs=3", "threads=1", "device=cpu", "total_frames=600", "log.every_frames=300",
+    ]  # fmt: skip
+    assert train_agent.main([*tiny, "-m", "aux=none,inverse"]) == 0
+    assert train_agent.main([*tiny, "aux=inverse", "aux.hidden_size=5", "tag=small"]) == 0
+    runs = tmp_path / "runs" / "labsim" / "room_watermaze" / "a2c_laptop"
+    run = runs / "inverse-small" / "seed_1"
+    written = yaml.safe_load((run / "config.yaml").read_text())
+    assert written["aux"] == {"name": "inverse", "weight": 0.03, "hidden_size": 5}
+    assert "aux/accuracy" in (run / "progress.csv").read_text()
+    assert not (run / "cpc.png").exists()
+    assert (runs / "returns-small.png").exists()
+    assert capsys.readouterr().err == ""
+    assert train_agent.main([*tiny, "aux=inverse", "aux.hidden_size=0"]) != 0
+    assert capsys.readouterr().err == "aux.hidden_size is 0; it must be at least 1.\n"

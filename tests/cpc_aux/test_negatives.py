@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cpc_aux import CPC, AuxConfig
 from cpc_aux.config import NEGATIVES
+from cpc_aux.fast import FastCPC
 from cpc_aux.infonce import draw_anchors, infonce, valid_pairs
 from cpc_aux.negatives import STRATEGIES
 
@@ -92,7 +93,8 @@ def test_loss_gradients_and_metrics_equal_the_slow_truth(
     z, c, action, is_first = make_case(seed, reset_rate, dtype)
     torch.manual_seed(seed)
     config = AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors)
-    head = CPC(config, E, H, 9, num_threads=2).to(dtype)
+    head = FastCPC(config, E, H, 9, num_threads=2).to(dtype)
+    assert head.pass_name == ("fast" if dtype == torch.float32 else "plain")
     loss, metrics = head(z, c, action, is_first, torch.Generator().manual_seed(seed))
     anchors = draw_anchors(T, num_anchors, torch.Generator().manual_seed(seed)).tolist()
     true_loss, truth = slow_cpc(negatives, head.maps, z, c, is_first, anchors)

@@ -1,12 +1,15 @@
 """The compiled loss of linear predictions: who computes what, and that it equals the plain way."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from cpc_aux import CPC, AuxConfig, cpc
+from cpc_aux import CPC, AuxConfig, make_aux
 from cpc_aux.config import NEGATIVES
-from cpc_aux.infonce import mean_by_horizon, mean_over_horizons, pair_weights
-from cpc_aux.linear_loss import divide, fits
+from cpc_aux.fast import FastCPC, infonce
+from cpc_aux.fast.infonce import divide, pair_weights
+from cpc_aux.infonce import mean_by_horizon, mean_over_horizons
 
 
 def test_threads_share_the_pairs_equally_and_lose_no_horizon() -> None:
@@ -31,12 +34,55 @@ def test_weights_of_pairs_make_the_mean_of_means() -> None:
 
 
 def test_only_sizes_and_types_that_it_can_do_take_this_way() -> None:
-    maps, embedding = torch.zeros(4, 32, 16), torch.zeros(3, 2, 16)
-    assert fits(maps, embedding)
-    assert not fits(maps, embedding.double())
-    assert not fits(maps, embedding.to("meta"))
-    assert not fits(torch.zeros(4, 32, 20), torch.zeros(3, 2, 20))
-    assert not fits(torch.zeros(4, 20, 16), embedding)
+    def fits(E: int, H: int, embedding: torch.Tensor, predictor: str = "linear") -> bool:
+        return FastCPC(AuxConfig("cpc", 4, predictor=predictor), E, H, 2).fits(embedding)
+
+    embedding = torch.zeros(3, 2, 16)
+    assert fits(16, 32, embedding)
+    assert not fits(16, 32, embedding, "gru")
+    assert not fits(16, 32, embedding.double())
+    assert not fits(16, 32, embedding.to("meta"))
+    assert not fits(20, 20, torch.zeros(3, 2, 20))
+    assert not fits(16, 20, embedding)
+
+
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_the_fast_form_is_taken_where_it_is_exact(negatives: str) -> None:
+    config = AuxConfig("cpc", 5, negatives=negatives)
+    torch.manual_seed(1)
+    head = make_aux(config, 32, 16, 2)
+    after = torch.get_rng_state()
+    assert isinstance(head, FastCPC)
+    assert head.pass_name == "fast"
+    torch.manual_seed(1)
+    plain = make_aux(config, 32, 16, 2, fast=False)
+    assert type(plain) is CPC
+    assert torch.equal(after, torch.get_rng_state()), "the comparison draws from its own numbers"
+    assert torch.equal(plain.maps, head.maps)
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (9, "loss"),
+        (10, "the gradient of the maps"),
+        (11, "the gradient of the contexts"),
+        (12, "the gradient of the embeddings"),
+    ],
+)
+def test_a_broken_kernel_is_caught_at_the_start(
+    place: int, named: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    score_horizons = infonce.score_horizons
+
+    def spoil(*arguments: Any) -> None:
+        score_horizons(*arguments)
+        arguments[place][:] *= 1.01
+
+    monkeypatch.setattr(infonce, "score_horizons", spoil)
+    head = make_aux(AuxConfig("cpc", 5), 32, 16, 2)
+    assert type(head) is CPC
+    assert f"CPC runs in plain PyTorch: its fast form differs in {named}." in caplog.text
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
@@ -64,12 +110,13 @@ def test_it_equals_the_plain_way_at_every_scale(
     """A learner multiplies the loss; gradients follow any factor, also a second time."""
     torch.manual_seed(0)
     config = AuxConfig("cpc", K, negatives=negatives, anchors=num_anchors)
-    head = CPC(config, E, H, 2, num_threads)
+    head = FastCPC(config, E, H, 2, num_threads)
+    assert head.pass_name == "fast"
     z, c = torch.randn(T + 1, B, E, requires_grad=True), torch.randn(T + 1, B, H)
     c.requires_grad_()
     arguments = (z, c, torch.zeros(T, B, dtype=torch.long), torch.rand(T + 1, B) < 0.1)
     loss, metrics = head(*arguments, torch.Generator().manual_seed(0))
-    monkeypatch.setattr(cpc, "fits", lambda *_: False)
+    monkeypatch.setattr(FastCPC, "fits", lambda *_: False)
     plain, truth = head(*arguments, torch.Generator().manual_seed(0))
 
     torch.testing.assert_close(loss, plain)
@@ -89,7 +136,7 @@ def test_it_equals_the_plain_way_at_every_scale(
 def test_embeddings_and_contexts_may_lie_in_memory_by_environment(negatives: str) -> None:
     torch.manual_seed(0)
     T, B = 11, 3
-    head = CPC(AuxConfig("cpc", 4, negatives=negatives, anchors=3), 16, 32, 2)
+    head = FastCPC(AuxConfig("cpc", 4, negatives=negatives, anchors=3), 16, 32, 2)
     z, c = torch.randn(T + 1, B, 16), torch.randn(T + 1, B, 32)
     rest = torch.zeros(T, B, dtype=torch.long), torch.zeros(T + 1, B, dtype=torch.bool)
     results = []

@@ -1,8 +1,8 @@
-"""What `linear_loss` computes, compiled: some horizons' predictions, losses and gradients."""
+"""What `fast.infonce` computes, compiled: some horizons' predictions, losses and gradients."""
 
 import numpy as np
 
-from cpc_aux.score_kernel import (
+from cpc_aux.fast.scores import (
     SEQUENCE,
     ZEROS,
     lay_side_by_side,

@@ -1,17 +1,18 @@
 """From predictions to InfoNCE and its gradients, compiled.
 
-`negatives`, `infonce` and autograd are the truth in the tests. There each of some fifty operations
+`negatives`, `infonce` and autograd are the truth. There each of some fifty operations
 goes through memory once more, and threads of Python take turns at them.
 """
 
 import numpy as np
 
-from cpc_aux.infonce import NEGLIGIBLE_NATS, NEGLIGIBLE_PROBABILITY
+from cpc_aux.infonce import NEGLIGIBLE_NATS
 from kernels import kernel, vectorised
 from simd import LANES, exp, multiply, transpose
 
 SEQUENCE, SAME_STEP, OTHERS, POOL = range(4)
 ZEROS = np.zeros(LANES, np.float32)
+NEGLIGIBLE_PROBABILITY = 1e-26  # just above exp(-NEGLIGIBLE_NATS)
 
 
 @kernel
@@ -112,7 +113,7 @@ def score_environment(  # type: ignore[no-untyped-def]
         p: [..., E], predictions, which become their gradients; of horizon k those that end before
             row ends[k].
         candidates, panels: [C, E], and laid side by side.
-        target_rows, weights: [K, A] and [K, A, B], as of `linear_kernel.score_horizons`.
+        target_rows, weights: [K, A] and [K, A, B], as of `horizons.score_horizons`.
         of_pairs: [3, K, A, B], receives loss, credit and number of candidates.
         replaces: whether the gradient replaces what is in grad_candidates; else it is added.
         grad_candidates: [C, E].

@@ -2,12 +2,13 @@
 
 What belongs to one horizon fits a core's cache, if its backward pass follows its forward pass at
 once; pairs that reach beyond the rollout can be left out; and each core can have horizons of its
-own. The plain way, all pairs in one tensor and then autograd, is what `CPC` does on a GPU, and the
-truth in the tests.
+own. `CPC._pair_losses`, all pairs in one tensor and then autograd, is the truth.
 """
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,23 +17,83 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cpc_aux.infonce import pair_weights
-from cpc_aux.linear_kernel import score_horizons
+from cpc_aux.config import AuxConfig
+from cpc_aux.cpc import CPC, PairLosses
+from cpc_aux.fast.horizons import score_horizons
+from cpc_aux.fast.scores import OTHERS, POOL, SAME_STEP, SEQUENCE, lay_sets_side_by_side
 from cpc_aux.negatives import require_others
-from cpc_aux.score_kernel import OTHERS, POOL, SAME_STEP, SEQUENCE, lay_sets_side_by_side
 from simd import LANES, SUPPORTED
 
 _KINDS = {"sequence": SEQUENCE, "same_step": SAME_STEP, "others": OTHERS, "pool": POOL}
 
 
-def fits(maps: Tensor, embedding: Tensor) -> bool:
-    """Whether this processor, and maps and embeddings of this size and type, are supported."""
-    return (
-        SUPPORTED
-        and embedding.is_cpu
-        and embedding.dtype == torch.float32
-        and all(size % LANES == 0 for size in maps.shape[1:])
-    )
+class FastCPC(CPC):
+    """CPC with linear predictions, computed by `score_horizons` wherever that can do it.
+
+    num_threads: cores that share its work. All else as for `CPC`.
+    """
+
+    def __init__(
+        self,
+        config: AuxConfig,
+        embedding_size: int,
+        context_size: int,
+        num_actions: int,
+        num_threads: int = 1,
+    ) -> None:
+        super().__init__(config, embedding_size, context_size, num_actions)
+        self._num_threads = num_threads
+
+    @property
+    def pass_name(self) -> str:  # type: ignore[override]
+        """What a run's record calls it, on the device where it is."""
+        return "fast" if self.fits(self.maps) else "plain"
+
+    def fits(self, *inputs: Tensor) -> bool:
+        """Whether this processor, the maps, and inputs of these kinds are supported."""
+        return (
+            SUPPORTED
+            and self.gru is None
+            and self.maps.is_contiguous()
+            and all(size % LANES == 0 for size in self.maps.shape[1:])
+            and all(x.is_cpu and x.dtype == torch.float32 for x in (self.maps, *inputs))
+        )
+
+    def _pair_losses(
+        self,
+        context: Tensor,
+        embedding: Tensor,
+        action: Tensor | None,
+        anchors: Tensor,
+        target_rows: Tensor,
+        valid: Tensor,
+    ) -> PairLosses:
+        if not self.fits(embedding, context):
+            return super()._pair_losses(context, embedding, action, anchors, target_rows, valid)
+        if self.negatives in ("others", "same_step"):
+            require_others(self.negatives, embedding.shape[1])
+        # At least one anchor, though all its pairs be invalid.
+        last, horizons = len(embedding) - 1, torch.arange(1, self.horizon + 1)
+        inside = (anchors + horizons.unsqueeze(1) <= last).sum(1).clamp(min=1)
+        work = _Work(inside, target_rows, valid, _KINDS[self.negatives], self._num_threads)
+        start = context.index_select(0, anchors)  # [A, B, H]
+        return PairLosses(*_LinearLoss.apply(start, self.maps, embedding, work))
+
+
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    """Threads for the horizons. Not the module's own: it could be neither copied nor pickled."""
+    return ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,))
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a copied process has no such threads
+
+
+def pair_weights(valid: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What a pair's loss counts in the mean over valid pairs, then over horizons: [K, A, B]."""
+    num_pairs = valid.sum((1, 2), keepdim=True)  # [K, 1, 1]
+    num_horizons = (num_pairs > 0).sum()
+    return valid.to(dtype) / (num_pairs.clamp(min=1) * num_horizons.clamp(min=1))
 
 
 def divide(num_anchors: Sequence[int], num_threads: int) -> list[list[int]]:
@@ -50,56 +111,13 @@ def divide(num_anchors: Sequence[int], num_threads: int) -> list[list[int]]:
     return [part for part in parts if part]
 
 
-class LinearLoss(NamedTuple):
-    """The loss, and what it is made of; 0 for invalid pairs."""
-
-    loss: Tensor  # f32 scalar, the mean over valid pairs, then over horizons
-    pair_loss: Tensor  # f32 [K, A, B]; this and all others without gradient
-    correct: Tensor  # f32 [K, A, B]
-    num_candidates: Tensor  # f32 [K, A, B]
-
-
-def linear_loss(
-    start: Tensor,
-    maps: Tensor,
-    embedding: Tensor,
-    anchors: Tensor,
-    target_rows: Tensor,
-    valid: Tensor,
-    negatives: str,
-    threads: ThreadPoolExecutor,
-    num_threads: int,
-) -> LinearLoss:
-    """InfoNCE of the predictions W_k c_t.
-
-    Args:
-        start: f32 [A, B, H], the contexts of the anchors.
-        maps: f32 [K, H, E].
-        embedding: f32 [T+1, B, E].
-        anchors: i64 [A], ascending.
-        target_rows, valid: i64 [K, A] and bool [K, A, B], from `valid_pairs`.
-        negatives: a key of `negatives.STRATEGIES`.
-        threads, num_threads: what shares the horizons.
-
-    Raises ValueError: B is 1 and the negatives come from other environments.
-    """
-    if negatives in ("others", "same_step"):
-        require_others(negatives, embedding.shape[1])
-    # At least one anchor, though all its pairs be invalid.
-    last = len(embedding) - 1
-    inside = (anchors + torch.arange(1, len(maps) + 1).unsqueeze(1) <= last).sum(1).clamp(min=1)
-    work = _Work(inside, target_rows, valid, _KINDS[negatives], threads, num_threads)
-    return LinearLoss(*_LinearLoss.apply(start, maps, embedding, work))
-
-
 class _Work(NamedTuple):
-    """Arguments of `linear_loss` that have no gradient."""
+    """Arguments of the loss that have no gradient."""
 
     num_anchors: Tensor  # i64 [K], those whose target lies within the rollout
     target_rows: Tensor
     valid: Tensor
     kind: int
-    threads: ThreadPoolExecutor
     num_threads: int
 
 
@@ -119,6 +137,7 @@ class _LinearLoss(torch.autograd.Function):
         context = context.contiguous()  # [G, R, H]
         sets = source if source.is_contiguous() else torch.empty(source.shape)  # [N, C, E]
         N, C, E = sets.shape
+        threads = _threads(work.num_threads)
         panels = np.empty((N, -(-C // LANES), E, LANES), np.float32)
 
         def lay(part: slice) -> None:
@@ -127,7 +146,7 @@ class _LinearLoss(torch.autograd.Function):
             lay_sets_side_by_side(sets[part].numpy(), panels[part])
 
         ends = [N * k // work.num_threads for k in range(work.num_threads + 1)]
-        list(work.threads.map(lay, [slice(*pair) for pair in pairwise(ends)]))
+        list(threads.map(lay, [slice(*pair) for pair in pairwise(ends)]))
         of_pairs = torch.zeros(3, *weights.shape)
         grad_maps = torch.empty(maps.shape)
 
@@ -155,7 +174,7 @@ class _LinearLoss(torch.autograd.Function):
             return grad_context, grad_sets
 
         parts = divide(work.num_anchors.tolist(), work.num_threads)
-        (grad_context, grad_sets), *others = work.threads.map(run, parts)
+        (grad_context, grad_sets), *others = threads.map(run, parts)
         for of_context, of_sets in others:
             grad_context += of_context
             grad_sets += of_sets

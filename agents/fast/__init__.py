@@ -1,0 +1,1 @@
+"""The passes of `agents.passes`, faster; `choose` takes them where they are exact."""
