@@ -25,17 +25,22 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
 
 
 class CommandLine(argparse.ArgumentParser):
-    """Arguments of a command on run folders; a mistake is one sentence and exit code 2."""
+    """Arguments of a command on run folders; a mistake is one sentence and exit code 2.
 
-    def __init__(self, prog: str, description: str) -> None:
+    A command on other files says what they are: their name in the parsed arguments, in the help
+    text, and the help.
+    """
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        name: str = "runs",
+        metavar: str = "RUN",
+        help: str = "a run's folder, or a folder that holds run folders at any depth",
+    ) -> None:
         super().__init__(prog=prog, description=description)
-        self.add_argument(
-            "runs",
-            metavar="RUN",
-            nargs="+",
-            type=Path,
-            help="a run's folder, or a folder that holds run folders at any depth",
-        )
+        self.add_argument(name, metavar=metavar, nargs="+", type=Path, help=help)
 
     def error(self, message: str) -> NoReturn:
         """Print `message` without the usage block that argparse would put before it."""
