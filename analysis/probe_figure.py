@@ -26,6 +26,7 @@ from analysis.files import CommandLine
 from analysis.probe_table import (
     BALANCED_ACCURACY,
     CODES,
+    INTERVAL_NOTE,
     NOTE,
     R2,
     UNTRAINED,
@@ -47,6 +48,7 @@ AXIS_NAMES = {
     R2: "R2, held-out episodes",
     BALANCED_ACCURACY: "balanced accuracy, held-out episodes",
 }
+OUTSIDE_NOTE = "Dotted: chance. What lies left of a panel is drawn on its edge."
 FACT_HEIGHT = 0.8  # of the lines of a fact's arms, in units of the distance between facts
 
 
@@ -69,17 +71,23 @@ def probe_figure(rows: Sequence[Row]) -> Figure:
     with house_style():
         figure, axes = new_figure(2 * len(levels), columns=2, width=5.2, height=1.2 + 0.17 * most)
         for (level, own), pair in zip(levels, np.reshape(axes, (-1, 2)), strict=True):
-            for measure, panel in zip((R2, BALANCED_ACCURACY), pair, strict=True):
-                _draw_panel(panel, own, measure)
+            names = {
+                measure: [fact for fact, first in facts(own).items() if first.measure == measure]
+                for measure in (R2, BALANCED_ACCURACY)
+            }
+            places = max(map(len, names.values()))
+            for panel, measure in zip(pair, names, strict=True):
+                _draw_panel(panel, own, measure, names[measure], places)
             pair[0].set_title(level, loc="left", fontweight="bold")
             _add_legend(pair[1], own)
-        add_caption(figure, [NOTE])
+        add_caption(figure, [NOTE, f"Pale bars: {INTERVAL_NOTE}", OUTSIDE_NOTE])
     return figure
 
 
-def _draw_panel(axes: Axes, rows: Sequence[Row], measure: str) -> None:
-    """Draw the facts of one measure, from above."""
-    names = [fact for fact, first in facts(rows).items() if first.measure == measure]
+def _draw_panel(
+    axes: Axes, rows: Sequence[Row], measure: str, names: Sequence[str], places: int
+) -> None:
+    """Draw the facts `names` of one measure, from above, where there is room for `places`."""
     looks = _looks(rows)
     for place, fact in enumerate(names):
         for line, (arm, (colour, marker)) in enumerate(looks.items()):
@@ -87,7 +95,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], measure: str) -> None:
             ends = {code: summarise(rows, arm, code, fact) for code in CODES}
             _draw_line(axes, y, ends, colour, marker, LOWEST[measure])
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(places - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.set_xlim(LOWEST[measure] - 0.02, 1.02)
@@ -95,7 +103,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], measure: str) -> None:
     chances = {first.chance for first in facts(rows).values() if first.measure == measure}
     for chance in chances:
         axes.axvline(chance, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
-    for border in np.arange(1, len(names)) - 0.5:
+    for border in np.arange(1, min(len(names) + 1, places)) - 0.5:
         axes.axhline(border, color="0.9", linewidth=0.7, zorder=0)
 
 
@@ -135,7 +143,7 @@ def _add_legend(axes: Axes, rows: Sequence[Row]) -> None:
         handles.append(
             Line2D([], [], color="0.3", linestyle="", marker="o", markerfacecolor=face, label=code)
         )
-    axes.legend(handles=handles, loc="best")
+    axes.legend(handles=handles, loc="lower right")
 
 
 def main(argv: list[str] | None = None) -> int:

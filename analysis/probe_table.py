@@ -20,10 +20,12 @@ UNTRAINED = "untrained"
 NOTE = (
     "Linear probes of the encoder's embedding z and the recurrent core's context c: R2 for numbers "
     "(0: nothing is known), balanced accuracy for classes, on episodes that the probe was not "
-    "fitted to. The untrained networks have the runs' settings and see the runs' episodes. Between "
-    "one run's brackets: 95 % bootstrap interval over its episodes; of several runs' mean: the "
-    f"lowest and the highest; from {MIN_SEEDS_FOR_INTERVAL} runs on: bootstrap interval of their "
-    "interquartile mean. –: the fact is known, or varies, in too few episodes."
+    "fitted to. The untrained networks have the runs' settings and see the runs' episodes."
+)
+INTERVAL_NOTE = (
+    "of one run the 95 % bootstrap interval over its episodes, of several the lowest and the "
+    f"highest around their mean, of {MIN_SEEDS_FOR_INTERVAL} or more the bootstrap interval of "
+    "their interquartile mean."
 )
 
 
@@ -135,7 +137,10 @@ def markdown_table(rows: Sequence[Row]) -> str:
             cells = [_cell(summarise(own, arm, code, fact)) for arm, code in columns]
             lines.append([fact, f"{first.measure}, {first.chance:.2g}", *cells])
         parts += [f"### {level}", "\n".join(map(_markdown_row, lines))]
-    return "\n\n".join([*parts, NOTE]) + "\n"
+    note = (
+        f"{NOTE} In brackets: {INTERVAL_NOTE} –: the fact is known, or varies, in too few episodes."
+    )
+    return "\n\n".join([*parts, note]) + "\n"
 
 
 def _cell(summary: Summary) -> str:

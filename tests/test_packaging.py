@@ -19,7 +19,8 @@ def test_wheel_is_imported_from_another_directory(tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     program = (
-        "import agents.learner, analysis.curves, configs, cpc_aux, envs, evaluate, train_agent\n"
+        "import agents.learner, analysis.curves, analysis.probes, configs, cpc_aux, envs\n"
+        "import evaluate, train_agent\n"
         f"site = {str(site)!r}\n"
         "assert all(m.__file__.startswith(site) for m in (agents, configs, envs, evaluate))\n"
         "import gymnasium\n"
