@@ -105,7 +105,13 @@ def record(
     ]
     every = -(-episodes * env.level.episode_steps // rows)
     with closing(env), one_thread():  # others would wait for their part of each small step
-        return _play(env, config.env.level, watchers, every, seed)._replace(frames=state["frames"])
+        kept = _play(env, config.env.level, watchers, every, seed)
+    return Representations(
+        np.concatenate([row.episode for row in kept]),
+        {name: np.concatenate([row.codes[name] for row in kept]) for name in kept[0].codes},
+        {name: np.concatenate([row.facts[name] for row in kept]) for name in kept[0].facts},
+        state["frames"],
+    )
 
 
 def make_networks(
@@ -125,8 +131,11 @@ def make_networks(
 
 def _play(
     env: LabsimVectorEnv, level: str, watchers: list[Watcher], every: int, seed: int
-) -> Representations:
-    """Let the first of `watchers` act until every environment has ended its first episode."""
+) -> list[Row]:
+    """Let the first of `watchers` act until every environment has ended its first episode.
+
+    Returns what is kept: the steps 0, `every`, 2 * `every` .. of each.
+    """
     B = env.num_envs
     generator = torch.Generator(watchers[0].core_state.hidden.device).manual_seed(seed)
     obs = np.empty((B, *env.single_observation_space.shape), np.uint8)
@@ -156,12 +165,7 @@ def _play(
     steps = range(0, len(rewards), every)
     for t, row in zip(steps, kept, strict=True):
         row.facts.update({name: values[t, row.episode] for name, values in of_rewards.items()})
-    return Representations(
-        np.concatenate([row.episode for row in kept]),
-        {name: np.concatenate([row.codes[name] for row in kept]) for name in kept[0].codes},
-        {name: np.concatenate([row.facts[name] for row in kept]) for name in kept[0].facts},
-        frames=0,
-    )
+    return kept
 
 
 def _row(playing: NDArray[np.bool_], outputs: list[AgentOutput], facts: Facts) -> Row:
