@@ -70,7 +70,8 @@ def probe_figure(rows: Sequence[Row]) -> Figure:
     most = max(len(facts(own)) * len(arms(own)) for _, own in levels)
     with house_style():
         figure, axes = new_figure(2 * len(levels), columns=2, width=5.2, height=1.2 + 0.17 * most)
-        for (level, own), pair in zip(levels, np.reshape(axes, (-1, 2)), strict=True):
+        pairs = zip(axes[::2], axes[1::2], strict=True)
+        for (level, own), pair in zip(levels, pairs, strict=True):
             names = {
                 measure: [fact for fact, first in facts(own).items() if first.measure == measure]
                 for measure in (R2, BALANCED_ACCURACY)

@@ -11,7 +11,7 @@ import representations
 import train_agent
 from agents.networks import AgentOutput, CoreState
 from agents.run_folder import load_settings
-from analysis import probes
+from analysis import linear_probes, probes
 from analysis.probe_table import read_rows
 from configs import RunConfig, make_learner
 from envs.labsim.vector_env import LabsimVectorEnv
@@ -136,7 +136,9 @@ def test_networks_are_the_checkpoints_and_the_one_that_training_began_with():
     assert not torch.equal(trained["policy.weight"], untrained["policy.weight"])
 
 
-def test_command(tmp_path, capsys):
+def test_command(tmp_path, capsys, monkeypatch):
+    for name in ("RIDGE_STRENGTHS", "LOGISTIC_STRENGTHS"):  # a choice takes time
+        monkeypatch.setattr(linear_probes, name, getattr(linear_probes, name)[:1])
     out = tmp_path / "probes"
     command = [str(RUN), "--episodes", "13", "--rows", "130", "--out", str(out), "--device", "cpu"]
     assert probes.main(command) == 0
