@@ -1,6 +1,7 @@
 """The table and the figure of scores that are known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from analysis.probe_table import (
 LEVEL = "room_watermaze"
 
 
-def row(arm: str, seed: int, code: str, fact: str, value: float, **changes: object) -> Row:
+def row(arm: str, seed: int, code: str, fact: str, value: float, **changes: Any) -> Row:
     number = "reward" not in fact
     made = Row(
         LEVEL, arm, "cpc" if "CPC" in arm else "none", seed, 70, "trained", code, fact,
@@ -99,10 +100,11 @@ def test_the_file_keeps_what_it_is_given(tmp_path: Path) -> None:
 def points(axes: Axes) -> dict[str, list[float]]:
     """Where the panel's single markers stand, from above; "z" is hollow."""
     dots = [line for line in axes.lines if line.get_marker() not in ("None", "", None)]
-    dots.sort(key=lambda line: line.get_ydata()[0])  # type: ignore[index]
+    places = {line: [float(np.asarray(x)[0]) for x in line.get_data()] for line in dots}
+    dots.sort(key=lambda line: places[line][1])
     return {
         code: [
-            float(line.get_xdata()[0])  # type: ignore[index]
+            places[line][0]
             for line in dots
             if (line.get_markerfacecolor() == "white") == (code == "z")
         ]
