@@ -15,13 +15,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from analysis.probe_table import BALANCED_ACCURACY, R2
 from analysis.statistics import BOOTSTRAP_RESAMPLES, CONFIDENCE_LEVEL, FloatArray
 
 FOLDS = 4  # of the episodes, each left out once
 CHOICE_FOLDS = 3  # of the rest, to choose the regularisation
+MAX_DEVIATIONS = 10.0  # of a standardised feature; what lies further off is moved there
 MIN_EPISODES = 12  # in which a fact is known, and each of its classes occurs
 RIDGE_STRENGTHS = (1e0, 1e1, 1e2, 1e3, 1e4)
 LOGISTIC_STRENGTHS = (1e-4, 1e-2, 1e0)  # inverse, as scikit-learn has it
@@ -73,9 +74,12 @@ def held_out_predictions(
     code: NDArray[np.float32], fact: NDArray, episode: NDArray[np.int64]
 ) -> NDArray:
     """What probes that have not seen a row's episode predict for it, shaped as `fact`."""
+    # A unit that hardly fires in the episodes seen may lie thousands of their standard deviations
+    # away in another, and one such row decides R2.
+    cut = FunctionTransformer(np.clip, kw_args={"a_min": -MAX_DEVIATIONS, "a_max": MAX_DEVIATIONS})
     if np.issubdtype(fact.dtype, np.floating):
         search = GridSearchCV(
-            make_pipeline(StandardScaler(), Ridge()),
+            make_pipeline(StandardScaler(), cut, Ridge()),
             {"ridge__alpha": RIDGE_STRENGTHS},
             scoring="r2",
             cv=GroupKFold(CHOICE_FOLDS),
@@ -85,7 +89,7 @@ def held_out_predictions(
         # Rare classes count as much as common ones; episodes are dealt out so that all have them.
         logistic = LogisticRegression(solver="newton-cholesky", class_weight="balanced")
         search = GridSearchCV(
-            make_pipeline(StandardScaler(), logistic),
+            make_pipeline(StandardScaler(), cut, logistic),
             {"logisticregression__C": LOGISTIC_STRENGTHS},
             scoring="balanced_accuracy",
             cv=StratifiedGroupKFold(CHOICE_FOLDS),

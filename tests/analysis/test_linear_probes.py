@@ -96,6 +96,14 @@ def test_what_marks_an_episode_tells_nothing_of_others() -> None:
     assert -0.5 < value < 0.3  # of a weak probe: a strong one, chosen by rows, comes to -1
 
 
+def test_a_unit_that_hardly_ever_fires_does_not_decide() -> None:
+    """It seems to tell a little of one episode, and is far off in a row of another."""
+    code = np.hstack([coded(NUMBERS), np.zeros((len(EPISODE), 1), np.float32)])
+    code[EPISODE == 2, -1] = 1e-5 * NUMBERS[EPISODE == 2, 1]
+    code[STEPS * 7, -1] = 1e3
+    assert probe(code, NUMBERS + RNG.normal(size=NUMBERS.shape), EPISODE).value > 0.8
+
+
 def test_rows_without_the_fact_are_left_out() -> None:
     numbers, classes = NUMBERS.copy(), CLASSES.copy()
     unknown = RNG.random(len(EPISODE)) < 0.4
