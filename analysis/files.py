@@ -25,18 +25,30 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
 
 
 class CommandLine(argparse.ArgumentParser):
-    """Arguments of a command on run folders; a mistake is one sentence and exit code 2."""
+    """Arguments of a command on run folders; a mistake is one sentence and exit code 2.
 
-    def __init__(self, prog: str, description: str, default: Path | None = None) -> None:
+    A command on other files says what they are: their name in the parsed arguments, in the help
+    text, and the help. With `default`, they may be left out.
+    """
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        name: str = "runs",
+        metavar: str = "RUN",
+        help: str = "a run's folder, or a folder that holds run folders at any depth",
+        default: Path | None = None,
+    ) -> None:
         super().__init__(prog=prog, description=description)
         by_default = "" if default is None else f" (default: {default})"
         self.add_argument(
-            "runs",
-            metavar="RUN",
+            name,
+            metavar=metavar,
             nargs="+" if default is None else "*",
             type=Path,
             default=None if default is None else [default],
-            help=f"a run's folder, or a folder that holds run folders at any depth{by_default}",
+            help=help + by_default,
         )
 
     def error(self, message: str) -> NoReturn:

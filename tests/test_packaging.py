@@ -26,7 +26,8 @@ def test_wheel_is_imported_from_another_directory(tmp_path):
     assert packages == {path.parent.name for path in site.glob("*/py.typed")}
     assert packages == {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_INSTALLED
     program = (
-        "import agents.learner, analysis.curves, configs, cpc_aux, envs, evaluate, train_agent\n"
+        "import agents.learner, analysis.curves, analysis.probes, configs, cpc_aux, envs\n"
+        "import evaluate, train_agent\n"
         f"site = {str(site)!r}\n"
         "assert all(m.__file__.startswith(site) for m in (agents, configs, envs, evaluate))\n"
         "from analysis.published import published_curves\n"

@@ -1,0 +1,154 @@
+"""Scores of probes: their CSV file, and the table that compares arms, codes and facts.
+
+A row of the file is one probe: of a network of a run, one of its two codes, one fact.
+"""
+
+import csv
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.files import replaced_when_complete
+from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, aggregate_seeds
+
+R2, BALANCED_ACCURACY = "R2", "balanced accuracy"  # of numbers, of classes
+CODES = ("z", "c")  # the encoder's embedding, the recurrent core's context
+UNTRAINED = "untrained"
+NOTE = (
+    "Linear probes of the encoder's embedding z and the recurrent core's context c: R2 for numbers "
+    "(0: nothing is known), balanced accuracy for classes, on episodes that the probe was not "
+    "fitted to. The untrained networks have the runs' settings and see the runs' episodes."
+)
+INTERVAL_NOTE = (
+    "of one run the 95 % bootstrap interval over its episodes, of several the lowest and the "
+    f"highest around their mean, of {MIN_SEEDS_FOR_INTERVAL} or more the bootstrap interval of "
+    "their interquartile mean."
+)
+
+
+class Row(NamedTuple):
+    """One probe; `value`, `low` and `high` are NaN where there was too little to tell."""
+
+    level: str
+    arm: str  # label of the run's arm, of its untrained network too
+    aux: str  # of the run
+    seed: int
+    frames: int  # that the run has trained
+    network: str  # "trained" or UNTRAINED
+    code: str
+    fact: str
+    measure: str
+    chance: float
+    value: float
+    low: float  # ends of the bootstrap interval over episodes
+    high: float
+    episodes: int
+    rows: int
+
+
+class Summary(NamedTuple):
+    """A probe's value over the runs of an arm, and an interval around it; or NaN."""
+
+    value: float
+    low: float
+    high: float
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write `rows` as a CSV file. Raises OSError."""
+    with (
+        replaced_when_complete(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        for row in rows:
+            writer.writerow([f"{x:.4f}" if isinstance(x, float) else x for x in row])
+
+
+def read_rows(path: Path) -> list[Row]:
+    """What `write_rows` wrote. Raises ValueError: it is another file, or empty. OSError."""
+    types = Row.__annotations__
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file, strict=True))
+        rows = [Row(*(types[name](line[name]) for name in Row._fields)) for line in lines]
+    except (KeyError, TypeError, ValueError, csv.Error):
+        rows = []
+    if not rows:
+        raise ValueError(f"{path} holds no scores of probes")
+    return rows
+
+
+def by_level(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each level, in the order of their names."""
+    ordered = sorted(rows, key=lambda row: row.level)
+    return [(level, list(own)) for level, own in itertools.groupby(ordered, lambda row: row.level)]
+
+
+def facts(rows: Iterable[Row]) -> dict[str, Row]:
+    """The facts of a level's rows, numbers before classes, each with its first row."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.fact, row)
+    return dict(sorted(first.items(), key=lambda item: item[1].measure != R2))
+
+
+def arms(rows: Iterable[Row]) -> dict[str, str]:
+    """The labels of a level's arms with their auxiliary losses; after UNTRAINED, whose is ""."""
+    return {UNTRAINED: ""} | {row.arm: row.aux for row in rows}
+
+
+def summarise(rows: Iterable[Row], arm: str, code: str, fact: str) -> Summary:
+    """The runs of an arm of one level together; UNTRAINED is an arm of all runs.
+
+    One run: its value with the interval over episodes. Fewer than five: mean, lowest and highest.
+    Five or more: interquartile mean and its bootstrap interval over runs.
+    """
+    own = [
+        row
+        for row in rows
+        if (row.code, row.fact) == (code, fact)
+        and (UNTRAINED if row.network == UNTRAINED else row.arm) == arm
+        and not np.isnan(row.value)
+    ]
+    if not own:
+        return Summary(np.nan, np.nan, np.nan)
+    if len(own) == 1:
+        return Summary(own[0].value, own[0].low, own[0].high)
+    values = np.array([[row.value] for row in own])
+    together = aggregate_seeds(values)
+    low = values.min(axis=0) if together.low is None else together.low
+    high = values.max(axis=0) if together.high is None else together.high
+    return Summary(float(together.centre[0]), float(low[0]), float(high[0]))
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """A table per level, a line per fact, a column per arm and code; and how to read them."""
+    parts = []
+    for level, own in by_level(rows):
+        columns = [(arm, code) for arm in arms(own) for code in CODES]
+        lines = [["fact", "measure, chance", *(f"{arm}: {code}" for arm, code in columns)]]
+        lines.append(["---"] * len(lines[0]))
+        for fact, first in facts(own).items():
+            cells = [_cell(summarise(own, arm, code, fact)) for arm, code in columns]
+            lines.append([fact, f"{first.measure}, {first.chance:.2g}", *cells])
+        parts += [f"### {level}", "\n".join(map(_markdown_row, lines))]
+    note = (
+        f"{NOTE} In brackets: {INTERVAL_NOTE} –: the fact is known, or varies, in too few episodes."
+    )
+    return "\n\n".join([*parts, note]) + "\n"
+
+
+def _cell(summary: Summary) -> str:
+    if np.isnan(summary.value):
+        return "–"
+    return f"{summary.value:.2f} ({summary.low:.2f} to {summary.high:.2f})"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    escaped = [cell.replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
