@@ -15,7 +15,8 @@ from envs.labsim.levels.lasertag_fighters import (
     NUM_FIGHTERS,
     ORB,
 )
-from envs.labsim.levels.lasertag_walking import dodge, look_ahead, strafe, walk_to, walk_to_items
+from envs.labsim.levels.lasertag_goals import walk_to_items
+from envs.labsim.levels.lasertag_walking import look_ahead, strafe, walk_around, walk_to
 from envs.labsim.levels.lasertag_weapons import (
     ORB_SPEED,
     SPLASH_RADIUS,
@@ -26,7 +27,7 @@ from envs.labsim.levels.lasertag_weapons import (
     sees,
 )
 from envs.labsim.text_maze import FLOOR_Z
-from envs.labsim.world import EYE, FRAME_MS, kernel, uniform
+from envs.labsim.world import EYE, SERVER_FRAME_MS, kernel, uniform
 
 # Of Cygni, Leonis and Epsilon; accuracy with Impulse, Rapid, Orb, Beam, Disc.
 ACCURACY = np.array(
@@ -37,13 +38,14 @@ ALERTNESS = np.array([0.98, 1.0, 1.0])
 
 VIEW_FACTOR = 0.9  # part of the missing turn that a bot with an enemy makes in a frame ..
 CALM_VIEW_FACTOR = 0.05  # .. and what a bot without one adds to its speed of turning
-MAX_TURN = 240.0 * FRAME_MS / 1000.0  # degrees in a frame with an enemy ..
-CALM_MAX_TURN = 360.0 * FRAME_MS / 1000.0  # .. and without
+MAX_TURN = 240.0 * SERVER_FRAME_MS / 1000.0  # degrees in a frame with an enemy ..
+CALM_MAX_TURN = 360.0 * SERVER_FRAME_MS / 1000.0  # .. and without
 TURN_DAMPING = 0.45
 
 SIGHT, SIGHT_ALERT = 900.0, 4000.0  # units, and more for each part of alertness
 NARROW_VIEW, WIDE_VIEW_DISTANCE = 90.0, 810.0  # degrees near by; twice that from there on
 CLOSE = 100.0  # units: an enemy this near cannot be avoided
+CHASED = 23.0  # units along x and y from where an enemy was last seen
 ENEMY_VIEW = 90.0  # degrees that enemies are assumed to see
 AIM_MS, SHOOT_MS = 500, 1000  # reaction times: until a bot aims, and shoots, after noticing
 KNOWN_MS = 2000  # an enemy who comes nearer than the present one counts as noticed so long ago
@@ -101,7 +103,7 @@ def find_enemy(fighters, k, present, special, cells, now):  # type: ignore[no-un
             continue
         # In the engine, bots do not leave alone who fires either. Then the agent, who seldom looks
         # at anybody, dies far more often than recorded; no other statistic tells.
-        if present == NOBODY and distance > CLOSE and not hurt:
+        if present == NOBODY and distance > CLOSE and not hurt and not enemy.shooting:
             unseen = abs(angle_between(enemy.yaw, bearing + 180.0)) > 0.5 * ENEMY_VIEW
             if unseen and not wants_to_fight(bot, special):
                 continue
@@ -132,27 +134,36 @@ def _watch(fighters, k, fights, cells, now):  # type: ignore[no-untyped-def]
 @kernel
 def think(fighters, k, game, items, avoid, cells, steps, now):  # type: ignore[no-untyped-def]
     """Let living bot k decide where to walk, where to look and whether to hold FIRE."""
-    bot, random = fighters[k], fighters[AGENT]
+    bot = fighters[k]
     bot.shooting = False
     change_gadget(bot, best_gadget(bot, game.special))
-    fights = wants_to_fight(bot, game.special)
+    wants = wants_to_fight(bot, game.special)
+    fights = wants or bot.desperate
     visible = _watch(fighters, k, fights, cells, now)
-    if fights and visible:
+    if not wants and bot.desperate and not visible:
+        bot.enemy = NOBODY
+    if bot.enemy == NOBODY:
+        bot.desperate, fights = False, wants
+    if visible:
         find_enemy(fighters, k, bot.enemy, game.special, cells, now)
     elif not visible:
         find_enemy(fighters, k, NOBODY, game.special, cells, now)
     if bot.visible_ms == now and bot.enemy != NOBODY:
         visible = True
-        bot.seen_x, bot.seen_y = fighters[bot.enemy].x, fighters[bot.enemy].y
+        bot.seen_x, bot.seen_y = fighters[bot.enemy].known_x, fighters[bot.enemy].known_y
+    if bot.enemy != NOBODY and fights:
+        bot.goal, bot.nearby = NOBODY, NOBODY
+        if not visible:
+            walk_to(bot, bot.seen_x, bot.seen_y, steps)
+            walk_around(fighters, k, cells, now)
+            if max(abs(bot.x - bot.seen_x), abs(bot.y - bot.seen_y)) < CHASED:
+                bot.enemy = NOBODY
+    elif walk_to_items(fighters, k, items, avoid, cells, steps, now):
+        walk_around(fighters, k, cells, now)
+    elif bot.enemy != NOBODY:
+        bot.desperate = fights = visible
     if bot.enemy != NOBODY and fights and visible:
         strafe(fighters, k, cells, now)
-    elif not dodge(bot, now, random):
-        if bot.enemy != NOBODY and fights:
-            walk_to(bot, bot.seen_x, bot.seen_y, steps)
-            if max(abs(bot.x - bot.seen_x), abs(bot.y - bot.seen_y)) < CLOSE / 4.0:
-                bot.enemy = NOBODY
-        else:
-            walk_to_items(fighters, k, items, avoid, steps, now)
     if bot.enemy == NOBODY:
         x, y = look_ahead(bot, items, steps)
         bot.ideal_yaw, bot.ideal_slope = np.degrees(np.arctan2(y - bot.y, x - bot.x)), 0.0
@@ -168,7 +179,7 @@ def _aim(fighters, k, visible):  # type: ignore[no-untyped-def]
     bot, random = fighters[k], fighters[AGENT]
     enemy = fighters[bot.enemy]
     accuracy = ACCURACY[k - 1, bot.gadget]
-    x, y, z = bot.seen_x, bot.seen_y, enemy.z + AIM_UP
+    x, y, z = bot.seen_x, bot.seen_y, enemy.known_z + AIM_UP
     distance = max(np.hypot(x - bot.x, y - bot.y), 1.0)
     if visible:
         if bot.gadget == ORB:
@@ -234,7 +245,7 @@ def _shoots(fighters, k, cells, x, y, now):  # type: ignore[no-untyped-def]
 
 @kernel
 def turn_view(bot):  # type: ignore[no-untyped-def]
-    """Turn a bot's view towards the ideal one for one frame, a little too far."""
+    """Turn a bot's view towards the ideal one for one server frame, a little too far."""
     has_enemy = bot.enemy != NOBODY
     factor = VIEW_FACTOR if has_enemy else CALM_VIEW_FACTOR
     limit = MAX_TURN if has_enemy else CALM_MAX_TURN

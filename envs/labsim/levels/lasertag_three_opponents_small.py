@@ -18,6 +18,7 @@ from envs.labsim.levels.lasertag_fighters import (
     FIGHTER,
     GAME,
     NOBODY,
+    NUM_BOTS,
     NUM_FIGHTERS,
     THINK_MS,
     put_box,
@@ -69,7 +70,7 @@ class LasertagThreeOpponentsSmall:
         self.orbs = np.zeros((num_envs, NUM_ORBS), ORB_RECORD)
         self.spawns = np.zeros((num_envs, MAX_SPAWNS, 2))
         # Until when each bot does not think of each item.
-        self.avoid_ms = np.zeros((num_envs, NUM_FIGHTERS, NUM_PLACES), np.int64)
+        self.avoid_ms = np.zeros((num_envs, NUM_FIGHTERS, NUM_ITEMS), np.int64)
         self.steps = np.zeros((num_envs, SIDE * SIDE, SIDE * SIDE), np.uint8)
         self.scene = build_scene(num_envs)
         self.solids = maze_solids(num_envs, SIDE, NUM_FIGHTERS)
@@ -112,7 +113,7 @@ class LasertagThreeOpponentsSmall:
         self.orbs["owner"][i] = NOBODY
         boxes[:] = -1.0
         # Bots think in turn.
-        fighters["think_ms"] = THINK_MS * np.arange(NUM_FIGHTERS) // (NUM_FIGHTERS - 1)
+        fighters["think_ms"] = THINK_MS - THINK_MS * (np.arange(NUM_FIGHTERS) - 1) // NUM_BOTS
         for k in range(NUM_FIGHTERS):
             spawn(fighters, k, self.spawns[i, : self.games["num_spawns"][i]], boxes)
         self._update_scene(i)
