@@ -19,6 +19,7 @@ class Level(Protocol):
     """
 
     episode_steps: int  # agent steps until the level's clock ends an episode
+    clocks: tuple[int, int]  # of a map just loaded, see `load_clocks`
     players: NDArray  # [B] of dtype PLAYER
     scene: Scene
     rules: Any  # a named tuple of the arrays that `step` works with; see `advances`

@@ -45,6 +45,7 @@ from envs.labsim.world import (
     load_clocks,
     pass_frame,
     random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -121,6 +122,7 @@ class ExploreGoalLocationsSmall:
     """The rules of explore_goal_locations_small for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -202,7 +204,7 @@ class ExploreGoalLocationsSmall:
 def _begin(player, maze, spawns):  # type: ignore[no-untyped-def]
     """Spawn the player and draw the seed of the next episode's map."""
     maze.next_seed = draw_lab_seed(player)
-    load_clocks(player, CLOCKS)
+    start_clocks(player, CLOCKS)
     _load_map(player, maze, spawns)
 
 

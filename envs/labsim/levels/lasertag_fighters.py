@@ -63,6 +63,8 @@ FIGHTER = np.dtype(
         ("known_x", np.float64),  # where bots believe him to be
         ("known_y", np.float64),
         ("known_z", np.float64),
+        ("known_vx", np.float64),  # .. and how fast
+        ("known_vy", np.float64),
         # Bots only, see lasertag_bots.
         ("from_x", np.float64),  # where he was one server frame earlier
         ("from_y", np.float64),
@@ -79,6 +81,9 @@ FIGHTER = np.dtype(
         ("visible_ms", np.int64),  # .. and last seen ..
         ("seen_x", np.float64),  # .. there
         ("seen_y", np.float64),
+        ("memory_ms", np.int64),  # when he next memorises ..
+        ("memory_x", np.float64),  # .. where the enemy is
+        ("memory_y", np.float64),
         ("wish_x", np.float64),  # direction of walking, or 0, 0
         ("wish_y", np.float64),
         ("wish_speed", np.float64),  # units per engine second
@@ -122,6 +127,7 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     fighter.vx, fighter.vy, fighter.vz = 0.0, 0.0, 0.0
     fighter.from_x, fighter.from_y, fighter.from_z = fighter.x, fighter.y, fighter.z
     fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
+    fighter.known_vx, fighter.known_vy = 0.0, 0.0
     fighter.yaw = 360.0 * uniform(random)
     fighter.floor = FLOOR_Z
     fighter.alive, fighter.drops = True, False
@@ -138,7 +144,7 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     fighter.wish_x, fighter.wish_y = 0.0, 0.0
     now = random.engine_ms
     fighter.free_ms, fighter.strafe_ms = now, now
-    fighter.jump_ms, fighter.check_ms = now, now
+    fighter.jump_ms, fighter.check_ms, fighter.memory_ms = now, now, now
     fighter.pause_until_ms, fighter.burst_until_ms = now, now
     put_box(fighter, boxes, k)
 

@@ -99,6 +99,8 @@ def _let_bots_think(  # type: ignore[no-untyped-def]
     if server_ms % THINK_MS == 0:
         for k in range(NUM_FIGHTERS):
             fighter = fighters[k]
+            fighter.known_vx = (fighter.x - fighter.known_x) / (THINK_MS / 1000.0)
+            fighter.known_vy = (fighter.y - fighter.known_y) / (THINK_MS / 1000.0)
             fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
     for k in range(1, NUM_FIGHTERS):
         bot = fighters[k]

@@ -46,8 +46,8 @@ from envs.labsim.world import (
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     StepOut,
-    load_clocks,
     random_seed,
+    start_clocks,
 )
 
 EPISODE_SECONDS = 240
@@ -61,6 +61,7 @@ class LasertagThreeOpponentsSmall:
     """The rules of lasertag_three_opponents_small for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
 
     def __init__(self, num_envs: int) -> None:
         self.fighters = np.zeros((num_envs, NUM_FIGHTERS), FIGHTER)
@@ -103,7 +104,7 @@ class LasertagThreeOpponentsSmall:
         next_seed = draw_lab_seed(player)
         self.games["next_seed"][i] = next_seed
         self._maps.expect(i, next_seed)
-        load_clocks(player, CLOCKS)
+        start_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         fighters, boxes = self.fighters[i], self.solids.boxes[i]

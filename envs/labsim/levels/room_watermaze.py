@@ -32,6 +32,7 @@ from envs.labsim.world import (
     load_clocks,
     pass_frame,
     random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -76,6 +77,7 @@ class RoomWatermaze:
     """The rules of room_watermaze for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -172,7 +174,7 @@ def _begin(player, platform, length_frames):  # type: ignore[no-untyped-def]
     platform.unpaid = 0.0
     player.frame = 0
     player.last_frame = length_frames
-    load_clocks(player, CLOCKS)
+    start_clocks(player, CLOCKS)
     _load_map(player, platform)
     player.z = STANDING_Z  # the real level has run for a moment before the first observation
 

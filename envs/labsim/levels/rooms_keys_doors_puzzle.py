@@ -44,8 +44,8 @@ from envs.labsim.world import (
     HALF_WIDTH,
     PLAYER,
     StepOut,
-    load_clocks,
     random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -60,6 +60,7 @@ class RoomsKeysDoorsPuzzle:
     """The rules of rooms_keys_doors_puzzle for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -103,7 +104,7 @@ class RoomsKeysDoorsPuzzle:
         player["yaw"] = 360.0 * uniform(player)
         player["floor"] = FLOOR_Z
         player["vx"], player["vy"], player["vz"] = 0.0, 0.0, 0.0
-        load_clocks(player, CLOCKS)
+        start_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         rules = self.rules

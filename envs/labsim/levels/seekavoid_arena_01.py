@@ -34,6 +34,7 @@ from envs.labsim.world import (
     load_clocks,
     pass_frame,
     random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -75,6 +76,7 @@ class SeekavoidArena01:
     """The rules of seekavoid_arena_01 for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -105,6 +107,7 @@ class SeekavoidArena01:
         self.restart_clock(i)
         self.players["last_frame"][i] = length_steps * FRAMES_PER_STEP
         self.arenas["unpaid"][i] = 0.0
+        start_clocks(self.players[i], CLOCKS)
         _load_map(self.players[i], self.arenas[i], self.present[i])
         self._update_scene(i)
 
@@ -159,7 +162,6 @@ def _load_map(player, arena, present):  # type: ignore[no-untyped-def]
     player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
     player.yaw = 360.0 * uniform(player)
     player.floor = 0.0
-    load_clocks(player, CLOCKS)
     player.trial_start = player.frame
     present[:] = True
     arena.apples_left = NUM_APPLES
@@ -181,6 +183,7 @@ def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[n
             reward += arena.unpaid  # rewards arrive one frame late
             arena.unpaid = 0.0
             if arena.reloading:
+                load_clocks(player, CLOCKS)
                 _load_map(player, arena, present[i])
             else:
                 ms, _ = pass_frame(player)
