@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import Solids
-from envs.labsim.level import advances
 from envs.labsim.levels.lasertag_bots import think, turn_view
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -158,6 +157,3 @@ def _shoot(fighters, k, game, orbs, cells):  # type: ignore[no-untyped-def]
     elif not fighter.must_release:
         return fire(fighters, k, game, orbs, cells)
     return 0.0
-
-
-advances(Rules, step_slice)
