@@ -60,7 +60,7 @@ class Level(ABC):
 
     def place_target(self, i: int, target: NDArray[np.float64]) -> None:
         """Put what is to be found at target (x, y); ValueError if that cannot be placed."""
-        raise ValueError("this level has no target that can be placed")
+        raise ValueError("this level has no target, such as a goal, that can be placed")
 
     def restart_clock(self, i: int) -> None:
         """Let the episode of environment i begin now, at its full length."""
