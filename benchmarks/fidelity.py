@@ -20,6 +20,7 @@ from benchmarks.recordings import (
     DATA,
     EVENTS,
     SEEDS,
+    clock_start,
     drift,
     free_rows,
     living_rows,
@@ -106,8 +107,8 @@ def recorded_policies(level: str) -> dict[str, dict[str, list[float]]]:
 
 def replay_errors(level: str, seed: int) -> dict[str, Any]:
     """How far labsim is off after one and ten recorded steps, and if it starts from row 0 alone."""
-    trace, solids = load(level, seed), Rules(level, [seed]).level.solids  # type: ignore[attr-defined]
-    errors: dict[str, Any] = {"yaw_max_deg": 0.0}
+    trace, solids = load(level, seed), Rules(level, [seed]).level.solids
+    errors: dict[str, Any] = {"clock_start_frames": clock_start(level, seed), "yaw_max_deg": 0.0}
     for steps, tolerance in TOLERANCE.items():
         chosen = {
             "free": free_rows(level, trace, solids, steps),

@@ -6,6 +6,7 @@ Platforms and bots, whose state nobody knows, are taken out of the way.
 """
 
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from benchmarks.rules import Rules
 from envs.labsim.collision import WALL_THICKNESS, Solids
 from envs.labsim.levels.lasertag_three_opponents_small import LasertagThreeOpponentsSmall
 from envs.labsim.levels.room_watermaze import RoomWatermaze
-from envs.labsim.world import HALF_WIDTH
+from envs.labsim.world import CLOCK_FRAMES, HALF_WIDTH, load_clocks, shift_clocks
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 SEEDS = {7001: "seed7001_uniform", 7003: "seed7003_sticky"}
@@ -29,6 +30,7 @@ FIRE = 8  # the action of those who stand still
 CLEAR = 25.0  # units to a wall or door: more than a player walks in an agent step
 EVENT_STEPS = 4  # before and after a reward in which platforms hold players and maps are loaded
 FASTEST = 25.0  # more units than a player walks in an agent step: who moves more spawned
+FIRST_STEPS = 40  # from which it is told how a recording's clocks began
 OUT_OF_THE_WAY = 5000.0  # x of whatever recordings know nothing about
 
 # Where a recording's player found what was random there.
@@ -98,6 +100,7 @@ def lead(level: str, seed: int) -> Iterator[tuple[int, Rules]]:
     It is put on the recorded path, except while a platform holds the player.
     """
     trace, rules = load(level, seed), Rules(level, [seed])
+    _start_clocks(rules, clock_start(level, seed))
     if (level, seed) in TARGETS:
         rules.level.place_target(0, np.array(TARGETS[level, seed]))
     else:
@@ -109,6 +112,36 @@ def lead(level: str, seed: int) -> Iterator[tuple[int, Rules]]:
         yield row, rules
         if row < len(trace["actions"]):
             rules.step(trace["actions"][row : row + 1].astype(np.int64))
+
+
+@cache
+def clock_start(level: str, seed: int) -> int:
+    """How many frames past a level's usual start a recording's clocks began, 0 .. 74.
+
+    That is the start with the smallest errors of single agent steps at the recording's begin.
+    """
+    trace, rules = load(level, seed), Rules(level, [seed])
+    _clear(rules)
+    steps = min(FIRST_STEPS, len(trace["pos"]) - 1)
+    if level in MOVED_BY_REWARDS:
+        steps = min([steps, *np.flatnonzero(trace["rewards"]).tolist()])
+    missed = np.empty((CLOCK_FRAMES, steps))
+    for frames in range(CLOCK_FRAMES):
+        _start_clocks(rules, frames)
+        for row in range(steps):
+            place_as_recorded(rules, trace, row)
+            rules.step(trace["actions"][row : row + 1].astype(np.int64))
+            missed[frames, row] = np.hypot(*(rules.xy()[0] - trace["pos"][row + 1, :2]))
+    # What a clock does not explain (a wall, a hit) counts little.
+    return int(np.minimum(missed, 1.0).mean(axis=1).round(3).argmin())
+
+
+def _start_clocks(rules: Rules, frames: int) -> None:
+    """Let the clocks of player 0 begin so many frames past the level's usual start."""
+    player = rules.level.players[0]
+    load_clocks(player, rules.level.clocks)
+    shift_clocks(player, frames)
+    player["frame"] = 0
 
 
 def living_rows(level: str, trace: dict[str, NDArray], steps: int) -> list[int]:

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Agent steps of an episode, known without loading the engine.
+LEVEL_STEPS = {
+    "room_watermaze": 1800,
+    "explore_goal_locations_small": 1350,
+    "seekavoid_arena_01": 300,
+    "lasertag_three_opponents_small": 3600,
+    "rooms_keys_doors_puzzle": 900,
+}
 WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
 
@@ -95,7 +103,8 @@ for _name in (*LEVELS, *ALIASES):
         f"labsim/{_name}-v0",
         entry_point="envs.labsim.single_env:LabsimEnv",
         vector_entry_point="envs.labsim.vector_env:LabsimVectorEnv",
-        kwargs={"level": _name},
+        max_episode_steps=LEVEL_STEPS[canonical_level(_name)],
+        kwargs={"level": _name, "registered": _name},
     )
 register_miniworld()
 

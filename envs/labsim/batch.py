@@ -14,7 +14,8 @@ from envs.labsim.world import StepOut, kernel, place_cameras
 class Batch(NamedTuple):
     """The arrays of B environments; what stays of one step is overwritten by the next."""
 
-    rules: Any  # the level's: a named tuple of arrays that `level.advance` knows
+    marker: NDArray  # the level's, which tells `level.advance` whose rules these are
+    rules: Any  # the level's: a named tuple of arrays
     players: NDArray  # [B] of dtype PLAYER
     scene: Scene
     actions: NDArray[np.int64]  # [B, 4] see `Level.step`
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
         """All environments of a level."""
         num_envs = len(level.players)
         return cls(
+            marker=level.marker,
             rules=level.rules,
             players=level.players,
             scene=level.scene,
@@ -44,6 +46,6 @@ def step_and_draw(batch, num_frames, obs, start, stop):  # type: ignore[no-untyp
     obs: u8 [B, H, W, 3].
     """
     if num_frames > 0:
-        advance(batch.rules, batch.actions, batch.out, start, stop, num_frames)
+        advance(batch.marker, batch.rules, batch.actions, batch.out, start, stop, num_frames)
     place_cameras(batch.players, batch.camera, batch.engine_ms, start, stop)
     render_slice(batch.scene, batch.camera, batch.engine_ms, obs, start, stop)

@@ -44,10 +44,11 @@ def turn(player, pixels):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move(player, solids, i, forward, right, ms, planes):  # type: ignore[no-untyped-def]
+def move(player, solids, i, forward, right, ms, planes, speed=MAX_SPEED):  # type: ignore[no-untyped-def]
     """Move the player of environment i by a frame of `ms`; `forward` and `right` are -1, 0 or 1.
 
-    Changes his position and velocity; player.floor is the height of the floor below him.
+    Changes his position and velocity; player.floor is the height of the floor below him. `speed`
+    is the one that he wishes, in units per engine second.
     """
     seconds = ms / 1000.0
     height = player.z - FEET - player.floor
@@ -58,7 +59,7 @@ def move(player, solids, i, forward, right, ms, planes):  # type: ignore[no-unty
     walking = height < GROUND_REACH + CLEARANCE and player.vz <= KICK_OFF_SPEED
     _apply_friction(player, walking, seconds)
     if forward != 0 or right != 0:
-        _accelerate(player, forward, right, walking, seconds)
+        _accelerate(player, forward, right, walking, seconds, speed)
     fall = 0.0
     if walking:
         player.vz = 0.0
@@ -92,15 +93,15 @@ def _apply_friction(player, walking, seconds):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _accelerate(player, forward, right, walking, seconds):  # type: ignore[no-untyped-def]
-    """Speed up in the direction wished, up to full speed in that direction (PM_Accelerate)."""
+def _accelerate(player, forward, right, walking, seconds, speed):  # type: ignore[no-untyped-def]
+    """Speed up in the direction wished, up to `speed` in that direction (PM_Accelerate)."""
     angle = short_angle(player.yaw) * (np.pi / 180.0)
     cos, sin = np.cos(angle), np.sin(angle)
     length = np.sqrt(float(forward * forward + right * right))
     wish_x, wish_y = (cos * forward + sin * right) / length, (sin * forward - cos * right) / length
-    missing = MAX_SPEED - (player.vx * wish_x + player.vy * wish_y)
+    missing = speed - (player.vx * wish_x + player.vy * wish_y)
     acceleration = GROUND_ACCELERATION if walking else AIR_ACCELERATION
-    gain = max(min(acceleration * seconds * MAX_SPEED, missing), 0.0)
+    gain = max(min(acceleration * seconds * speed, missing), 0.0)
     player.vx += gain * wish_x
     player.vy += gain * wish_y
 

@@ -13,7 +13,8 @@ class LabsimEnv(gymnasium.Env):
     """A batch of one: the same episodes as environment 0 of a `LabsimVectorEnv`.
 
     `reset` knows the options of `LabsimVectorEnv.reset`; infos hold "pose": x, y, z, pitch and
-    yaw of the player in DeepMind Lab's units.
+    yaw of the player in DeepMind Lab's units. Copies go on exactly as the original would. Raises
+    ValueError as `LabsimVectorEnv` does.
     """
 
     metadata = {  # noqa: RUF012 - as Gymnasium declares it
@@ -26,8 +27,10 @@ class LabsimEnv(gymnasium.Env):
         level: str,
         render_mode: str | None = None,
         batch_type: type[LabsimVectorEnv] = LabsimVectorEnv,
+        registered: str | None = None,
     ) -> None:
-        self._batch = batch_type(level, 1, render_mode=render_mode)
+        more = {} if registered is None else {"registered": registered}
+        self._batch = batch_type(level, 1, render_mode=render_mode, **more)  # type: ignore[arg-type]
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
         self.render_mode = render_mode
@@ -50,7 +53,7 @@ class LabsimEnv(gymnasium.Env):
         return obs, {"pose": pose}
 
     def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Take one agent step of four frames; raise ValueError if the episode has ended."""
+        """Take one agent step of four frames; raise ValueError if no episode is under way."""
         if self._next is not None:
             raise ValueError("the episode has ended: call reset() before step()")
         batch_obs, reward, terminated, truncated, info = self._batch.step(np.array([action]))
@@ -60,6 +63,21 @@ class LabsimEnv(gymnasium.Env):
             obs, pose = info["final_obs"][0], info["final_info"]["pose"][0]
         self._frame = obs
         return obs, float(reward[0]), bool(terminated[0]), bool(truncated[0]), {"pose": pose}
+
+    def get_state(self) -> dict[str, NDArray]:
+        """Copy everything that a later `set_state` needs to go on exactly from here."""
+        state = self._batch.get_state() | {"frame": self._frame.copy()}
+        if self._next is not None:
+            state |= {"next.obs": self._next[0].copy(), "next.pose": self._next[1].copy()}
+        return state
+
+    def set_state(self, state: dict[str, NDArray]) -> None:
+        """Go on from a state of `get_state`; raise ValueError if it is another level's."""
+        own = ("frame", "next.obs", "next.pose")
+        self._batch.set_state({name: array for name, array in state.items() if name not in own})
+        self._frame = state["frame"].copy()
+        ended = "next.obs" in state
+        self._next = (state["next.obs"].copy(), state["next.pose"].copy()) if ended else None
 
     def render(self) -> NDArray[np.uint8] | None:
         """Give the latest observation, or None without a render mode."""

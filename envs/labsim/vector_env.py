@@ -46,8 +46,11 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
     """`num_envs` copies of a level, stepped by the calling thread and `num_threads - 1` others.
 
     Every environment has its own random stream, so what happens does not depend on the number of
-    threads, nor on the other environments. Raises ValueError for an unknown level, or if
-    `num_envs` or `num_threads` is below 1.
+    threads, nor on the other environments. Episodes are cut after `max_episode_steps` agent steps,
+    or the level's own number if that is smaller. Copies (`copy.deepcopy`, `pickle`) go on exactly
+    as the original would. Raises ValueError for an unknown level, if the level is not the one that
+    is `registered` under the id with which Gymnasium made this, or if `num_envs`, `num_threads` or
+    `max_episode_steps` is below 1.
     """
 
     single_observation_space: gymnasium.spaces.Box
@@ -67,17 +70,34 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         stagger: bool = False,
         keep_final_obs: bool = True,
         render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        registered: str | None = None,
     ) -> None:
         if num_envs < 1 or num_threads < 1:
             raise ValueError(
                 f"num_envs is {num_envs} and num_threads is {num_threads}: "
                 "at least 1 of each is needed"
             )
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps is {max_episode_steps}: at least 1 is needed")
+        if registered not in (None, level):
+            raise ValueError(
+                f"labsim/{registered}-v0 is the level {registered}, not {level}: "
+                f"make labsim/{level}-v0"
+            )
+        self._arguments = {
+            "level": level, "num_envs": num_envs, "num_threads": num_threads, "stagger": stagger,
+            "keep_final_obs": keep_final_obs, "render_mode": render_mode,
+            "max_episode_steps": max_episode_steps,
+        }  # fmt: skip
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"unknown render_mode '{render_mode}': allowed are None, rgb_array")
         self.level: Level = LEVELS[canonical_level(level)](num_envs)
         self.num_envs = num_envs
         self.render_mode = render_mode
+        self._episode_steps = min(
+            self.level.episode_steps, max_episode_steps or self.level.episode_steps
+        )
         self.single_observation_space = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
         self.single_action_space = gymnasium.spaces.Discrete(len(IMPALA_ACTIONS))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -105,7 +125,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             )
         for i, seed in enumerate(seeds):
             self.level.seed(i, seed)
-            length = self.level.episode_steps
+            length = self._episode_steps
             if self._stagger:
                 length = int(np.random.default_rng(seed).integers(1, length + 1))
             self.level.begin(i, length)
@@ -117,8 +137,10 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
         actions: i64 [B] in 0..8. obs: u8 [B, 72, 96, 3], contiguous, receives the observations
         after the step; where an episode ended, that is the first one of the next. Raises
-        ValueError if it has another form.
+        ValueError if it has another form, or before the first reset.
         """
+        if not self._begun:
+            raise ValueError("no episode has begun: call reset() before step()")
         batch, out = self._batch, self._batch.out
         np.take(RAW_ACTIONS, actions, axis=0, out=batch.actions)
         self._run(FRAMES_PER_STEP, obs)
@@ -127,7 +149,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             self._final_pose[i] = self._pose(slice(i, i + 1))[0]
             if self._final_obs is not None:
                 self._final_obs[i] = obs[i]
-            self.level.begin(i)
+            self.level.begin(i, self._episode_steps)
             self._draw(obs, i)
         return StepResult(
             out.reward.copy(),
@@ -158,6 +180,17 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             array[...] = state[name]
         self._begun = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: the arguments, the level's state and all that is neither."""
+        made = ("level", "_batch", "_crew")
+        own = {name: value for name, value in vars(self).items() if name not in made}
+        return {"level_state": self.get_state(), "own": own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["own"]["_arguments"])  # type: ignore[misc]
+        self.set_state(state["level_state"])
+        vars(self).update(state["own"])
+
     def get_top_down(self, i: int) -> NDArray[np.uint8]:
         """Draw environment i from above with its player and target, u8 [144, 144, 3]."""
         return draw_top_down(self.level.scene, self.level.target(i), self._pose()[i], i)
@@ -186,7 +219,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             self.reset_into(self._seeds(seed), self._obs)
         elif not place:
             for i in range(self.num_envs):
-                self.level.begin(i)
+                self.level.begin(i, self._episode_steps)
         for i in range(self.num_envs if place else 0):
             self._place(i, place)
         self.render_into(self._obs)
@@ -269,6 +302,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             velocity = np.array([ahead * cos - left * sin, ahead * sin + left * cos])
             self.level.place(i, pose, velocity)
         self.level.restart_clock(i)
+        self.level.players["last_frame"][i] = self._episode_steps * FRAMES_PER_STEP
 
 
 def _read_options(options: dict[str, Any] | None, num_envs: int) -> dict[str, NDArray[np.float64]]:

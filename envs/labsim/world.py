@@ -17,6 +17,8 @@ FRAME_MS = 16  # engine time of one environment frame
 SERVER_FRAME_MS = 50  # movers, timers and triggers run on these (sv_fps 20)
 LONG_FRAME_MS, SHORT_FRAME_MS = 17, 14  # of a player's clock, which is to stay ..
 SAFETY_MS = 5  # .. this far behind the last server frame
+CLOCK_FRAMES = 75  # after which clocks repeat: 1200 ms
+OTHER_STARTS = 1.0 / 9.0  # of 18 recordings, two begin at another point of their clocks' course
 FRAMES_PER_STEP = 4  # IMPALA repeats each action four times
 
 HALF_WIDTH = 15.0  # the player's box is 30 x 30 units
@@ -99,6 +101,26 @@ def pass_frame(player):  # type: ignore[no-untyped-def]
     player.server_debt -= SERVER_FRAME_MS
     player.server_ms += SERVER_FRAME_MS
     return ms, True
+
+
+@kernel
+def start_clocks(player, clocks):  # type: ignore[no-untyped-def]
+    """Let the clocks begin with an episode: as `load_clocks`, or now and then elsewhere.
+
+    The player's random stream decides, but is not advanced.
+    """
+    load_clocks(player, clocks)
+    draw = np.float64(mix(player.rng ^ np.uint64(0x5851F42D4C957F2D)) >> np.uint64(11)) * 2.0**-53
+    if draw < OTHER_STARTS:
+        shift_clocks(player, int(CLOCK_FRAMES * draw / OTHER_STARTS))
+
+
+@kernel
+def shift_clocks(player, frames):  # type: ignore[no-untyped-def]
+    """Let clocks that have just begun begin so many frames further on."""
+    for _ in range(frames):
+        pass_frame(player)
+    player.engine_ms, player.server_ms = 0, 0
 
 
 @kernel

@@ -13,6 +13,7 @@ from envs import LEVELS
 def test_recorded_actions_lead_where_they_led(level, seed):
     """At walls, too; in lasertag, where bots are unknown, mostly."""
     errors = fidelity.replay_errors(level, seed)
+    assert errors["clock_start_frames"] == 0
     assert errors["free_rows_1_steps"] > 70
     assert errors["free_rows_10_steps"] >= 8
     assert errors["yaw_max_deg"] < 0.01
@@ -57,6 +58,27 @@ def test_the_first_row_and_all_actions_tell_the_whole_way(level, seed, rows, lim
 def test_recorded_rewards_come_when_they_came(event, steps):
     recorded, ours = recordings.rewarded_steps(*event)
     assert recorded == ours == steps
+
+
+@pytest.mark.parametrize("frames", [0, 31])
+def test_the_start_of_a_recordings_clocks_is_found(monkeypatch, frames):
+    """Of a recording that labsim itself makes with clocks that began elsewhere."""
+    level, actions = "rooms_keys_doors_puzzle", np.tile([0, 0, 1, 2, 3], 13)
+    rules = Rules(level, [7001])
+    recordings._start_clocks(rules, frames)
+    trace = {name: [] for name in ("pos", "rot", "vel")}
+    for action in [*actions, 0]:
+        player = rules.level.players[0]
+        cos, sin = np.cos(np.radians(player["yaw"])), np.sin(np.radians(player["yaw"]))
+        vx, vy = player["vx"], player["vy"]
+        trace["pos"].append([player["x"], player["y"], player["z"]])
+        trace["rot"].append([0.0, player["yaw"], 0.0])
+        trace["vel"].append([vx * cos + vy * sin, vy * cos - vx * sin, 0.0])
+        rules.step(np.array([action]))
+    made = {name: np.array(rows) for name, rows in trace.items()}
+    made |= {"actions": actions, "rewards": np.zeros(len(actions))}
+    monkeypatch.setattr(recordings, "load", lambda *_: made)
+    assert recordings.clock_start.__wrapped__(level, 7001) == frames
 
 
 def test_rows_are_free_where_nothing_is_near():

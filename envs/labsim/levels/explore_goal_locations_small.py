@@ -11,9 +11,9 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import Solids, clear_of_cells
+from envs.labsim.collision import Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
-from envs.labsim.level import advances, fields_by_name, put_player
+from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.explore_goal_locations_small_scene import (
     GOAL_FOOT,
     GOAL_HEIGHT,
@@ -40,11 +40,10 @@ from envs.labsim.world import (
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
-    StepOut,
     kernel,
     load_clocks,
     pass_frame,
-    random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -117,10 +116,12 @@ class Rules(NamedTuple):
     things: NDArray[np.float32]  # [B, 1, 6] the scene's
 
 
-class ExploreGoalLocationsSmall:
+class ExploreGoalLocationsSmall(Level):
     """The rules of explore_goal_locations_small for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
+    standing_z = STANDING_Z
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -136,7 +137,7 @@ class ExploreGoalLocationsSmall:
 
         The first map is the one that DeepMind Lab makes of this seed.
         """
-        self.players["rng"][i] = random_seed(np.uint64(seed))
+        super().seed(i, seed)
         self.mazes["next_seed"][i] = lab_seed(seed)
 
     def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
@@ -152,21 +153,6 @@ class ExploreGoalLocationsSmall:
         self._maps.expect(i, int(self.mazes["next_seed"][i]))
         self._update_scene(i)
 
-    def step(
-        self,
-        actions: NDArray[np.int64],
-        out: StepOut,
-        start: int,
-        stop: int,
-        num_frames: int = FRAMES_PER_STEP,
-    ) -> None:
-        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(self.rules, actions, out, start, stop, num_frames)
-
-    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
-        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        put_player(self.players[i], pose, velocity, STANDING_Z)
-
     def place_target(self, i: int, target: NDArray[np.float64]) -> None:
         """Put the goal at target (x, y)."""
         self.mazes["goal_x"][i], self.mazes["goal_y"][i] = target
@@ -174,19 +160,13 @@ class ExploreGoalLocationsSmall:
 
     def restart_clock(self, i: int) -> None:
         """Let the episode of environment i begin now, at its full length; forget a touch."""
-        player = self.players[i]
-        player["frame"], player["trial_start"] = 0, 0
-        player["last_frame"] = EPISODE_STEPS * FRAMES_PER_STEP
+        super().restart_clock(i)
         self.mazes["unpaid"][i] = 0.0
         self.mazes["reload_frames"][i] = 0
 
     def target(self, i: int) -> NDArray[np.float64]:
         """Where the goal of environment i is, [2]."""
         return np.array([self.mazes["goal_x"][i], self.mazes["goal_y"][i]])
-
-    def is_open(self, i: int, x: float, y: float) -> bool:
-        """Whether a player may stand at (x, y) in environment i."""
-        return clear_of_cells(self.solids, i, x, y)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
@@ -202,7 +182,7 @@ class ExploreGoalLocationsSmall:
 def _begin(player, maze, spawns):  # type: ignore[no-untyped-def]
     """Spawn the player and draw the seed of the next episode's map."""
     maze.next_seed = draw_lab_seed(player)
-    load_clocks(player, CLOCKS)
+    start_clocks(player, CLOCKS)
     _load_map(player, maze, spawns)
 
 
@@ -262,4 +242,4 @@ def _draw_goal(player, maze, things, i):  # type: ignore[no-untyped-def]
     float_thing(things, i, 0, GOAL_FOOT, GOAL_HEIGHT, player.engine_ms, SPIN_MS)
 
 
-advances(Rules, _step_slice)
+advances(ExploreGoalLocationsSmall, _step_slice)

@@ -10,13 +10,14 @@ import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
 from envs.labsim.text_maze import FLOOR_Z, STANDING_Z
-from envs.labsim.world import FRAME_MS, HALF_WIDTH, PLAYER, kernel, uniform
+from envs.labsim.world import HALF_WIDTH, PLAYER, kernel, uniform
 
 # Numba calls it experimental that functions made for PLAYER take its extension FIGHTER.
 warnings.filterwarnings("ignore", category=NumbaExperimentalFeatureWarning)
 
 AGENT = 0
-NUM_FIGHTERS = 4  # the agent and three bots
+NUM_BOTS = 3
+NUM_FIGHTERS = 1 + NUM_BOTS  # the agent comes first
 NOBODY = -1
 
 # Gadgets, in the order in which the engine prefers them when another is empty.
@@ -59,7 +60,15 @@ FIGHTER = np.dtype(
         ("deaths", np.int64),  # since the episode began
         ("tags", np.int64),  # others killed since the episode began
         ("self_tags", np.int64),
+        ("known_x", np.float64),  # where bots believe him to be
+        ("known_y", np.float64),
+        ("known_z", np.float64),
+        ("known_vx", np.float64),  # .. and how fast
+        ("known_vy", np.float64),
         # Bots only, see lasertag_bots.
+        ("from_x", np.float64),  # where he was one server frame earlier
+        ("from_y", np.float64),
+        ("from_z", np.float64),
         ("slope", np.float64),  # of the view: rise for each unit ahead
         ("turn_speed", np.float64),  # degrees per server frame
         ("ideal_yaw", np.float64),
@@ -72,15 +81,26 @@ FIGHTER = np.dtype(
         ("visible_ms", np.int64),  # .. and last seen ..
         ("seen_x", np.float64),  # .. there
         ("seen_y", np.float64),
+        ("memory_ms", np.int64),  # when he next memorises ..
+        ("memory_x", np.float64),  # .. where the enemy is
+        ("memory_y", np.float64),
         ("wish_x", np.float64),  # direction of walking, or 0, 0
         ("wish_y", np.float64),
         ("wish_speed", np.float64),  # units per engine second
-        ("dodge_ms", np.int64),  # until then he walks around whoever stands in the way
+        ("free_ms", np.int64),  # when nobody last stood in the way
+        ("avoid_right", np.bool_),  # the side to which he walks around others
+        ("jump_ms", np.int64),  # in a fight he may jump from then on
+        ("desperate", np.bool_),  # fights for want of a way out
         ("strafe_right", np.bool_),
         ("strafe_ms", np.int64),  # when the side last changed
         ("pause_until_ms", np.int64),  # of shooting
         ("burst_until_ms", np.int64),
-        ("goal", np.int64),  # an item, or NOBODY
+        ("goal", np.int64),  # an item, or NOBODY ..
+        ("goal_ms", np.int64),  # .. given up then
+        ("nearby", np.int64),  # an item near the way to it, or NOBODY ..
+        ("nearby_ms", np.int64),  # .. given up then
+        ("check_ms", np.int64),  # next look for one
+        ("forgets", np.bool_),  # what he ignored before he died
     ]
 )
 
@@ -105,6 +125,9 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     place = _free_spawn(random, spawns, boxes)
     fighter.x, fighter.y, fighter.z = spawns[place, 0], spawns[place, 1], STANDING_Z
     fighter.vx, fighter.vy, fighter.vz = 0.0, 0.0, 0.0
+    fighter.from_x, fighter.from_y, fighter.from_z = fighter.x, fighter.y, fighter.z
+    fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
+    fighter.known_vx, fighter.known_vy = 0.0, 0.0
     fighter.yaw = 360.0 * uniform(random)
     fighter.floor = FLOOR_Z
     fighter.alive, fighter.drops = True, False
@@ -116,10 +139,12 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     fighter.slope, fighter.turn_speed = 0.0, 0.0
     fighter.ideal_yaw, fighter.ideal_slope = fighter.yaw, 0.0
     fighter.last_health = SPAWN_HEALTH
-    fighter.enemy, fighter.goal = NOBODY, NOBODY
+    fighter.enemy, fighter.goal, fighter.nearby = NOBODY, NOBODY, NOBODY
+    fighter.desperate, fighter.forgets = False, True
     fighter.wish_x, fighter.wish_y = 0.0, 0.0
     now = random.engine_ms
-    fighter.dodge_ms, fighter.strafe_ms = now, now
+    fighter.free_ms, fighter.strafe_ms = now, now
+    fighter.jump_ms, fighter.check_ms, fighter.memory_ms = now, now, now
     fighter.pause_until_ms, fighter.burst_until_ms = now, now
     put_box(fighter, boxes, k)
 
@@ -151,9 +176,9 @@ def put_box(fighter, boxes, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run_timers(fighter):  # type: ignore[no-untyped-def]
-    """Advance a living fighter's own clocks by one frame; surplus health and armour decay."""
-    fighter.decay_ms += FRAME_MS
+def run_timers(fighter, ms):  # type: ignore[no-untyped-def]
+    """Advance a living fighter's own clocks; surplus health and armour decay."""
+    fighter.decay_ms += ms
     if fighter.decay_ms >= DECAY_MS:
         fighter.decay_ms -= DECAY_MS
         if fighter.health > MAX_HEALTH:
@@ -161,8 +186,8 @@ def run_timers(fighter):  # type: ignore[no-untyped-def]
         if fighter.armour > MAX_HEALTH:
             fighter.armour -= 1
     if fighter.weapon_ms > 0:
-        fighter.weapon_ms -= FRAME_MS
-    fighter.slide_ms = max(fighter.slide_ms - FRAME_MS, 0)
+        fighter.weapon_ms -= ms
+    fighter.slide_ms = max(fighter.slide_ms - ms, 0)
 
 
 @kernel

@@ -67,7 +67,7 @@ def take_items(fighter, items, special, now):  # type: ignore[no-untyped-def]
         if k < NUM_PLACES:
             item.from_ms = now + BACK_MS[item.kind]
         else:
-            item.kind = NOTHING
+            item.from_ms = item.until_ms  # bots still believe it there
 
 
 @kernel
@@ -101,7 +101,7 @@ def drop_gadget(fighter, items, now):  # type: ignore[no-untyped-def]
         if items[k].kind == NOTHING:
             oldest = k
             break
-        if items[k].from_ms < items[oldest].from_ms:
+        if items[k].until_ms < items[oldest].until_ms:
             oldest = k
     item = items[oldest]
     item.kind = GADGET

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import Solids
-from envs.labsim.level import advances
 from envs.labsim.levels.lasertag_bots import think, turn_view
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -20,8 +19,8 @@ from envs.labsim.levels.lasertag_fighters import (
 from envs.labsim.levels.lasertag_items import clear_old_drops, drop_of_the_dead, take_items
 from envs.labsim.levels.lasertag_scene import draw_game
 from envs.labsim.levels.lasertag_weapons import fire, fly_orbs
-from envs.labsim.physics import KICK_OFF_SPEED, move, scratch, turn
-from envs.labsim.world import FRAME_MS, kernel, pass_frame
+from envs.labsim.physics import KICK_OFF_SPEED, MAX_SPEED, move, scratch, turn
+from envs.labsim.world import FRAME_MS, SERVER_FRAME_MS, kernel, pass_frame
 
 HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
 
@@ -34,7 +33,7 @@ class Rules(NamedTuple):
     items: NDArray  # [B, NUM_ITEMS] of dtype ITEM
     orbs: NDArray  # [B, NUM_ORBS] of dtype ORB_RECORD
     spawns: NDArray[np.float64]  # [B, MAX_SPAWNS, 2]
-    avoid_ms: NDArray[np.int64]  # [B, NUM_FIGHTERS, NUM_PLACES]
+    avoid_ms: NDArray[np.int64]  # [B, NUM_FIGHTERS, NUM_ITEMS]
     steps: NDArray[np.uint8]  # [B, cells, cells]
     solids: Solids
     things: NDArray[np.float32]  # [B, NUM_THINGS, 6] the scene's, as the next
@@ -58,9 +57,9 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
             player.frame += 1
             ms, server_runs = pass_frame(player)
             now = player.engine_ms
-            _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
             if server_runs:
                 clear_old_drops(items, now)
+                _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
             _return_dead(
                 fighters, spawns[i, : game.num_spawns], solids.boxes[i], actions[i, 3] != 0, now
             )
@@ -68,13 +67,13 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
                 turn(player, actions[i, 0])
                 player.shooting = actions[i, 3] != 0
             for k in range(NUM_FIGHTERS):
-                if fighters[k].alive:
-                    run_timers(fighters[k])
+                if fighters[k].alive and (k == AGENT or server_runs):
+                    run_timers(fighters[k], FRAME_MS if k == AGENT else SERVER_FRAME_MS)
                     if k != AGENT:
                         turn_view(fighters[k])
                     _walk(fighters[k], k, solids, i, actions, ms, planes)
                     take_items(fighters[k], items, game.special, now)
-            reward += _shoot(fighters, game, orbs, cells)
+                    reward += _shoot(fighters, k, game, orbs, cells)
             reward += fly_orbs(fighters, orbs, cells)
             drop_of_the_dead(fighters, items, now)
             for k in range(NUM_FIGHTERS):
@@ -91,12 +90,22 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
 def _let_bots_think(  # type: ignore[no-untyped-def]
     fighters, game, items, avoid_ms, cells, steps, now
 ):
-    """Let those bots think whose time it is; the dead keep time, too."""
+    """Let those bots think whose time it is; the dead keep time, too.
+
+    All of them learn every 100 ms where everybody is.
+    """
+    server_ms = fighters[AGENT].server_ms
+    if server_ms % THINK_MS == 0:
+        for k in range(NUM_FIGHTERS):
+            fighter = fighters[k]
+            fighter.known_vx = (fighter.x - fighter.known_x) / (THINK_MS / 1000.0)
+            fighter.known_vy = (fighter.y - fighter.known_y) / (THINK_MS / 1000.0)
+            fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
     for k in range(1, NUM_FIGHTERS):
         bot = fighters[k]
-        if now < bot.think_ms:
+        if server_ms < bot.think_ms:
             continue
-        bot.think_ms += THINK_MS * ((now - bot.think_ms) // THINK_MS + 1)
+        bot.think_ms += THINK_MS * ((server_ms - bot.think_ms) // THINK_MS + 1)
         if bot.alive:
             think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
 
@@ -116,42 +125,35 @@ def _return_dead(fighters, spawns, boxes, agent_fires, now):  # type: ignore[no-
 def _walk(fighter, k, solids, i, actions, ms, planes):  # type: ignore[no-untyped-def]
     """Move a living fighter by one frame; the others are in his way.
 
-    The agent's lasts `ms`; bots have no clock of their own.
+    The agent's lasts `ms`; bots move on server frames alone.
     """
+    speed = MAX_SPEED
     if k == AGENT:
         forward, right = float(actions[i, 2]), float(actions[i, 1])
     else:
-        ms = FRAME_MS
+        ms, speed = SERVER_FRAME_MS, fighter.wish_speed
+        fighter.from_x, fighter.from_y, fighter.from_z = fighter.x, fighter.y, fighter.z
         angle = np.radians(fighter.yaw)
         cos, sin = np.cos(angle), np.sin(angle)
         forward = fighter.wish_x * cos + fighter.wish_y * sin
         right = fighter.wish_x * sin - fighter.wish_y * cos
-        if fighter.vx * fighter.wish_x + fighter.vy * fighter.wish_y > fighter.wish_speed:
-            forward, right = 0.0, 0.0  # too fast: lets friction slow him down
     if fighter.slide_ms > 0:
         # Who was just hit slides without friction: physics takes him for taking off.
         fighter.vz = max(fighter.vz, KICK_OFF_SPEED + 1.0)
     solids.boxes[i, k, 2] = -1.0
-    move(fighter, solids, i, forward, right, ms, planes)
+    move(fighter, solids, i, forward, right, ms, planes, speed)
     if fighter.z > HIGHEST_Z:
         fighter.z, fighter.vz = HIGHEST_Z, 0.0
     put_box(fighter, solids.boxes[i], k)
 
 
 @kernel
-def _shoot(fighters, game, orbs, cells):  # type: ignore[no-untyped-def]
-    """Let all who hold FIRE shoot; return the agent's reward."""
-    reward = 0.0
-    for k in range(NUM_FIGHTERS):
-        fighter = fighters[k]
-        if not fighter.alive:
-            continue
-        if not fighter.shooting:
-            fighter.must_release = False
-            fighter.weapon_ms = max(fighter.weapon_ms, 0)
-        elif not fighter.must_release:
-            reward += fire(fighters, k, game, orbs, cells)
-    return reward
-
-
-advances(Rules, step_slice)
+def _shoot(fighters, k, game, orbs, cells):  # type: ignore[no-untyped-def]
+    """Let a living fighter shoot if he holds FIRE; return the agent's reward."""
+    fighter = fighters[k]
+    if not fighter.shooting:
+        fighter.must_release = False
+        fighter.weapon_ms = max(fighter.weapon_ms, 0)
+    elif not fighter.must_release:
+        return fire(fighters, k, game, orbs, cells)
+    return 0.0

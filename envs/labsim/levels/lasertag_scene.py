@@ -23,7 +23,7 @@ from envs.labsim.scene import (
 )
 from envs.labsim.text_maze import FIRST_FREE_TEXTURE, empty_scene, maze_pictures
 from envs.labsim.textures import TexturePack, pack_textures
-from envs.labsim.world import kernel
+from envs.labsim.world import SERVER_FRAME_MS, kernel
 
 HUE_STEP_DEG = 30  # bots come in this many hues less than DeepMind Lab's 360
 NUM_HUES = 360 // HUE_STEP_DEG
@@ -86,13 +86,18 @@ def build_scene(num_envs: int) -> Scene:
 @kernel
 def draw_game(fighters, items, orbs, game, things, textures, i):  # type: ignore[no-untyped-def]
     """Show in scene i who is alive, what lies there and what flies."""
-    now = fighters[0].engine_ms
+    player = fighters[0]
+    now = player.engine_ms
+    # The player sees bots on their way from one server frame to the next.
+    part = (SERVER_FRAME_MS + player.server_debt - player.lag_ms) / SERVER_FRAME_MS
+    part = min(max(part, 0.0), 1.0)
     for k in range(1, NUM_FIGHTERS):
         row, fighter = BOT_THINGS + k - 1, fighters[k]
         textures[i, row] = BOT_TEXTURE + BOT_VIEWS * game.hue if fighter.alive else NONE
-        things[i, row, THING_X], things[i, row, THING_Y] = fighter.x, fighter.y
-        things[i, row, THING_Z0] = fighter.z + BOT_FOOT
-        things[i, row, THING_Z1] = fighter.z + BOT_FOOT + BOT_HEIGHT
+        things[i, row, THING_X] = fighter.from_x + part * (fighter.x - fighter.from_x)
+        things[i, row, THING_Y] = fighter.from_y + part * (fighter.y - fighter.from_y)
+        foot = fighter.from_z + part * (fighter.z - fighter.from_z) + BOT_FOOT
+        things[i, row, THING_Z0], things[i, row, THING_Z1] = foot, foot + BOT_HEIGHT
         things[i, row, THING_YAW] = fighter.yaw
     for k in range(NUM_ITEMS):
         row, item = ITEM_THINGS + k, items[k]

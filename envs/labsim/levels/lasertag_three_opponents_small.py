@@ -11,13 +11,13 @@ his view stays as it was.
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import clear_of_cells
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
     FIGHTER,
     GAME,
     NOBODY,
+    NUM_BOTS,
     NUM_FIGHTERS,
     THINK_MS,
     put_box,
@@ -44,9 +44,7 @@ from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
 from envs.labsim.world import (
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
-    StepOut,
-    load_clocks,
-    random_seed,
+    start_clocks,
 )
 
 EPISODE_SECONDS = 240
@@ -56,10 +54,12 @@ NEVER_MS = 2**60
 CLOCKS = (12, 49)
 
 
-class LasertagThreeOpponentsSmall:
+class LasertagThreeOpponentsSmall(Level):
     """The rules of lasertag_three_opponents_small for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
+    standing_z = STANDING_Z
 
     def __init__(self, num_envs: int) -> None:
         self.fighters = np.zeros((num_envs, NUM_FIGHTERS), FIGHTER)
@@ -69,7 +69,7 @@ class LasertagThreeOpponentsSmall:
         self.orbs = np.zeros((num_envs, NUM_ORBS), ORB_RECORD)
         self.spawns = np.zeros((num_envs, MAX_SPAWNS, 2))
         # Until when each bot does not think of each item.
-        self.avoid_ms = np.zeros((num_envs, NUM_FIGHTERS, NUM_PLACES), np.int64)
+        self.avoid_ms = np.zeros((num_envs, NUM_FIGHTERS, NUM_ITEMS), np.int64)
         self.steps = np.zeros((num_envs, SIDE * SIDE, SIDE * SIDE), np.uint8)
         self.scene = build_scene(num_envs)
         self.solids = maze_solids(num_envs, SIDE, NUM_FIGHTERS)
@@ -92,7 +92,7 @@ class LasertagThreeOpponentsSmall:
 
         The first map is the one that DeepMind Lab makes of the same seed.
         """
-        self.players["rng"][i] = random_seed(np.uint64(seed))
+        super().seed(i, seed)
         self.games["next_seed"][i] = lab_seed(seed)
 
     def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
@@ -102,7 +102,7 @@ class LasertagThreeOpponentsSmall:
         next_seed = draw_lab_seed(player)
         self.games["next_seed"][i] = next_seed
         self._maps.expect(i, next_seed)
-        load_clocks(player, CLOCKS)
+        start_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         fighters, boxes = self.fighters[i], self.solids.boxes[i]
@@ -112,45 +112,16 @@ class LasertagThreeOpponentsSmall:
         self.orbs["owner"][i] = NOBODY
         boxes[:] = -1.0
         # Bots think in turn.
-        fighters["think_ms"] = THINK_MS * np.arange(NUM_FIGHTERS) // (NUM_FIGHTERS - 1)
+        fighters["think_ms"] = THINK_MS - THINK_MS * (np.arange(NUM_FIGHTERS) - 1) // NUM_BOTS
         for k in range(NUM_FIGHTERS):
             spawn(fighters, k, self.spawns[i, : self.games["num_spawns"][i]], boxes)
         self._update_scene(i)
 
-    def step(
-        self,
-        actions: NDArray[np.int64],
-        out: StepOut,
-        start: int,
-        stop: int,
-        num_frames: int = FRAMES_PER_STEP,
-    ) -> None:
-        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        step_slice(self.rules, actions, out, start, stop, num_frames)
-
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        player = self.players[i]
-        put_player(player, pose, velocity, STANDING_Z)
-        if player["alive"]:
-            put_box(player, self.solids.boxes[i], AGENT)
-
-    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
-        """Raise ValueError: bots go where they want."""
-        raise ValueError("lasertag_three_opponents_small has no target: its bots move")
-
-    def restart_clock(self, i: int) -> None:
-        """Let the episode of environment i begin now, at its full length."""
-        self.players["frame"][i] = 0
-        self.players["last_frame"][i] = EPISODE_STEPS * FRAMES_PER_STEP
-
-    def target(self, i: int) -> None:
-        """None: there is no single target."""
-        return None
-
-    def is_open(self, i: int, x: float, y: float) -> bool:
-        """Whether a player may stand at (x, y) in environment i."""
-        return clear_of_cells(self.solids, i, x, y)
+        super().place(i, pose, velocity)
+        if self.players["alive"][i]:
+            put_box(self.players[i], self.solids.boxes[i], AGENT)
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
@@ -181,3 +152,6 @@ class LasertagThreeOpponentsSmall:
             self.fighters[i], self.items[i], self.orbs[i], self.games[i], scene.things,
             scene.thing_texture, i,
         )  # fmt: skip
+
+
+advances(LasertagThreeOpponentsSmall, step_slice)

@@ -1,43 +1,39 @@
-"""Where the bots of laser tag go: to items, after enemies, around them.
+"""How the bots of laser tag walk: from cell to cell, past each other, around an enemy.
 
-Rules: DeepMind Lab's engine, commit b1db91a (`ai_dmq3.c`, `ai_dmnet.c`, botlib's `be_ai_goal.c`).
-Bots know the maze and walk from cell to cell. Left out: jumping, crouching and camping.
+Rules: DeepMind Lab's engine, commit b1db91a (`ai_dmq3.c`, botlib's `be_ai_move.c`). Left out: bots
+never crouch, because all three would rather jump.
 """
 
 import numpy as np
 
-from envs.labsim.levels.lasertag_fighters import AGENT, IMPULSE, NOBODY
-from envs.labsim.levels.lasertag_items import (
-    ARMOUR,
-    GADGET,
-    NUM_ITEMS,
-    NUM_PLACES,
-    is_there,
-    is_useful,
-)
+from envs.labsim.collision import CLEARANCE, WALL_THICKNESS
+from envs.labsim.levels.lasertag_fighters import AGENT, IMPULSE, NOBODY, NUM_FIGHTERS
 from envs.labsim.levels.lasertag_maps import NO_WAY, SIDE
-from envs.labsim.physics import MAX_SPEED
+from envs.labsim.physics import (
+    AIR_ACCELERATION,
+    FRICTION,
+    GROUND_ACCELERATION,
+    GROUND_REACH,
+    MAX_SPEED,
+    STOP_SPEED,
+)
 from envs.labsim.text_maze import CELL
-from envs.labsim.world import HALF_WIDTH, kernel, uniform
+from envs.labsim.world import FEET, HALF_WIDTH, kernel, uniform
 
-# After a bot has been at an item, it thinks of other ones for this long.
-AVOID_MS = np.array([10000, 35000, 25000])  # a gadget, health, armour
-ARRIVED = 24.0  # units along x and y from an item at which a bot has been there
 LOOK_AHEAD = 3  # cells; the engine has 300 units
-SLOW_DISTANCE = 100.0  # units from an item from which on bots slow down
-# What items are worth to a bot, for one more cell on the way to it.
-GADGET_WORTH, SPARE_GADGET_WORTH = 4.0, 1.0  # without a special gadget, and with one
-ARMOUR_WORTH = 1.5
-HEALTH_WORTH, HEALTH_WORTH_LOST = 0.5, 0.05  # and for each point that is missing
-CELLS_TO_START = 2.0  # to the way to every item
-
 IDEAL_DISTANCE, DISTANCE_RANGE = 140.0, 40.0  # from the enemy in a fight
 STRAFE_MS, STRAFE_JITTER_MS = 400, 200  # until a bot may strafe to the other side
 STRAFE_CHANGE = 0.065  # probability of that in each thought
 STEP_BACK = 0.1  # probability of stepping back in each thought
-FEELER = 30.0  # units that a strafing bot looks ahead for walls
-STUCK_SPEED = 60.0  # a bot that wants to walk and is slower than this is blocked
-DODGE_MS = 400  # then it walks to one side for this long
+JUMP_MS = 1000  # between two jumps in a fight
+JUMP_SPEED = 270.0  # units per engine second
+BLOCKED = 3.0  # units ahead in which a body makes a bot walk around it ..
+BLOCKED_MS = 400  # .. and after this long look for another item
+
+# Bots move only where they believe to get at least so far.
+LEAST_WAY = 20.0  # units
+BELIEF_SECONDS = 0.1  # of one step of their forecast
+WALK_STEPS, JUMP_STEPS = 2, 7  # steps of it; a jump lasts as long as its flight
 
 
 @kernel
@@ -53,7 +49,7 @@ def walk_to(bot, x, y, steps):  # type: ignore[no-untyped-def]
     steps: u8 [cells, cells], see `walking_distances`.
     """
     x, y = _on_the_way(bot, x, y, steps, 1)
-    _wish(bot, x - bot.x, y - bot.y)
+    wish(bot, x - bot.x, y - bot.y)
 
 
 @kernel
@@ -82,7 +78,7 @@ def _on_the_way(bot, x, y, steps, cells):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _wish(bot, dx, dy):  # type: ignore[no-untyped-def]
+def wish(bot, dx, dy):  # type: ignore[no-untyped-def]
     """Walk in a direction of any length."""
     length = np.sqrt(dx * dx + dy * dy)
     if length < 1.0e-6:
@@ -93,88 +89,48 @@ def _wish(bot, dx, dy):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def dodge(bot, now, random):  # type: ignore[no-untyped-def]
-    """If somebody blocks the way, or just did, walk around him; True if so."""
-    if now < bot.dodge_ms:
-        return True
-    wants = bot.wish_x != 0.0 or bot.wish_y != 0.0
-    if not wants or np.sqrt(bot.vx * bot.vx + bot.vy * bot.vy) >= STUCK_SPEED:
-        return False
-    sign = 1.0 if uniform(random) < 0.5 else -1.0
-    back = uniform(random)
-    x, y = bot.wish_x, bot.wish_y
-    _wish(bot, -sign * y - back * x, sign * x - back * y)
-    bot.dodge_ms = now + DODGE_MS
-    return True
-
-
-@kernel
-def walk_to_items(fighters, k, items, avoid, steps, now):  # type: ignore[no-untyped-def]
-    """Walk to the item that bot k wants most; avoid [NUM_PLACES] is until when it ignores each."""
+def walk_around(fighters, k, cells, now):  # type: ignore[no-untyped-def]
+    """If somebody stands right ahead of bot k, let it walk to one side, or back."""
     bot = fighters[k]
-    goal = bot.goal
-    if goal != NOBODY:
-        item = items[goal]
-        reached = max(abs(bot.x - item.x), abs(bot.y - item.y)) <= ARRIVED
-        if goal >= NUM_PLACES:
-            if reached or not is_there(item, now):
-                goal = NOBODY
-        elif reached or now < avoid[goal]:
-            avoid[goal] = max(avoid[goal], now + AVOID_MS[item.kind])
-            goal = NOBODY
-    if goal == NOBODY:
-        goal = _choose_item(bot, items, avoid, steps, now)
-        if goal == NOBODY:
-            # As in the engine, a bot that ignores everything forgets what it ignores.
-            avoid[:] = 0
-            goal = _choose_item(bot, items, avoid, steps, now)
-        bot.goal = goal
-    x, y = items[goal].x, items[goal].y
-    walk_to(bot, x, y, steps)
-    bot.wish_speed = MAX_SPEED * min(np.hypot(x - bot.x, y - bot.y) / SLOW_DISTANCE, 1.0)
-
-
-@kernel
-def _choose_item(bot, items, avoid, steps, now):  # type: ignore[no-untyped-def]
-    """The item with the most worth for its way; NOBODY if all are ignored."""
-    here = cell_of(bot.x, bot.y)
-    best, best_worth = NOBODY, 0.0
-    for k in range(NUM_ITEMS):
-        item = items[k]
-        if k < NUM_PLACES:
-            near = max(abs(bot.x - item.x), abs(bot.y - item.y)) <= ARRIVED
-            if now < avoid[k] or near:
-                continue
-        elif not is_there(item, now):
-            continue
-        way = CELLS_TO_START + steps[cell_of(item.x, item.y), here]
-        worth = _worth(bot, item.kind) / way
-        if worth > best_worth:
-            best, best_worth = k, worth
-    return best
-
-
-@kernel
-def _worth(bot, kind):  # type: ignore[no-untyped-def]
-    if kind == GADGET:
-        return GADGET_WORTH if bot.special_ammo == 0 else SPARE_GADGET_WORTH
-    if kind == ARMOUR:
-        return ARMOUR_WORTH if is_useful(bot, kind) else 0.5 * ARMOUR_WORTH
-    return HEALTH_WORTH + HEALTH_WORTH_LOST * max(100 - bot.health, 0)
+    dx, dy = bot.wish_x, bot.wish_y
+    blocked = False
+    for other in range(NUM_FIGHTERS):
+        body = fighters[other]
+        away = max(abs(body.x - bot.x - BLOCKED * dx), abs(body.y - bot.y - BLOCKED * dy))
+        blocked = blocked or (other != k and body.alive and away < 2.0 * HALF_WIDTH)
+    if not blocked:
+        bot.free_ms = now
+        return
+    side = -1.0 if bot.avoid_right else 1.0
+    side_x, side_y = side * dy, -side * dx
+    if not _gets_on(bot, cells, side_x, side_y, False):
+        bot.avoid_right = not bot.avoid_right
+        side_x, side_y = (side_x - dx) * 0.5**0.5, (side_y - dy) * 0.5**0.5
+        if not _gets_on(bot, cells, side_x, side_y, False):
+            side_x, side_y = dx, dy
+    wish(bot, side_x, side_y)
+    if now - bot.free_ms > BLOCKED_MS:
+        bot.goal, bot.nearby = NOBODY, NOBODY
 
 
 @kernel
 def strafe(fighters, k, cells, now):  # type: ignore[no-untyped-def]
-    """Circle around the enemy at the ideal distance, now and then the other way round."""
+    """Circle around the enemy at the ideal distance, jumping, now and then the other way round."""
     bot, random = fighters[k], fighters[AGENT]
     enemy = fighters[bot.enemy]
-    dx, dy = enemy.x - bot.x, enemy.y - bot.y
+    dx, dy = enemy.known_x - bot.x, enemy.known_y - bot.y
     distance = max(np.sqrt(dx * dx + dy * dy), 1.0)
     dx, dy = dx / distance, dy / distance
+    jumps = now >= bot.jump_ms
+    if jumps:
+        bot.jump_ms = now + JUMP_MS
     wait = STRAFE_MS + STRAFE_JITTER_MS * (2.0 * uniform(random) - 1.0)
     if now - bot.strafe_ms > wait and uniform(random) < STRAFE_CHANGE:
         bot.strafe_right = not bot.strafe_right
         bot.strafe_ms = now
+    wish(bot, 0.0, 0.0)
+    if bot.z - FEET - bot.floor >= GROUND_REACH + CLEARANCE:
+        return  # in the air it does not steer
     ideal, spread = IDEAL_DISTANCE, DISTANCE_RANGE
     if bot.gadget == IMPULSE:
         ideal, spread = 0.0, 0.0
@@ -187,18 +143,51 @@ def strafe(fighters, k, cells, now):  # type: ignore[no-untyped-def]
             ahead = 1.0
         elif distance < ideal - spread:
             ahead = -1.0
-        _wish(bot, ahead * dx + side * dy, ahead * dy - side * dx)
-        if _is_free(cells, bot.x + FEELER * bot.wish_x, bot.y + FEELER * bot.wish_y):
+        length = np.sqrt(1.0 + ahead * ahead)
+        to_x, to_y = (ahead * dx + side * dy) / length, (ahead * dy - side * dx) / length
+        if _gets_on(bot, cells, to_x, to_y, jumps):
+            wish(bot, to_x, to_y)
+            if jumps:
+                bot.vz = JUMP_SPEED
             return
         bot.strafe_right = not bot.strafe_right
         bot.strafe_ms = now
 
 
 @kernel
-def _is_free(cells, x, y):  # type: ignore[no-untyped-def]
-    """Whether a fighter at (x, y) would be clear of solid cells."""
-    for side_x in (-HALF_WIDTH, HALF_WIDTH):
-        for side_y in (-HALF_WIDTH, HALF_WIDTH):
-            if cells[int((y + side_y) / CELL), int((x + side_x) / CELL)]:
-                return False
-    return True
+def _gets_on(bot, cells, dx, dy, jumps):  # type: ignore[no-untyped-def]
+    """Whether a bot believes that walls let it walk, or jump, along the unit vector (dx, dy)."""
+    x, y, vx, vy = bot.x, bot.y, bot.vx, bot.vy
+    for step in range(JUMP_STEPS if jumps else WALK_STEPS):
+        if step == 0 or not jumps:
+            speed = np.sqrt(vx * vx + vy * vy)
+            drop = max(speed, STOP_SPEED) * FRICTION * BELIEF_SECONDS
+            kept = max(speed - drop, 0.0) / max(speed, 1.0)
+            acceleration = AIR_ACCELERATION if jumps else GROUND_ACCELERATION
+            missing = MAX_SPEED - kept * (vx * dx + vy * dy)
+            gain = max(min(acceleration * BELIEF_SECONDS * MAX_SPEED, missing), 0.0)
+            vx, vy = kept * vx + gain * dx, kept * vy + gain * dy
+        to_x = _up_to_wall(cells, x, y, BELIEF_SECONDS * vx, 0.0)
+        if to_x != x + BELIEF_SECONDS * vx:
+            vx = 0.0
+        x = to_x
+        to_y = _up_to_wall(cells, x, y, 0.0, BELIEF_SECONDS * vy)
+        if to_y != y + BELIEF_SECONDS * vy:
+            vy = 0.0
+        y = to_y
+    return np.hypot(x - bot.x, y - bot.y) >= LEAST_WAY
+
+
+@kernel
+def _up_to_wall(cells, x, y, dx, dy):  # type: ignore[no-untyped-def]
+    """Move a box along x or along y, up to a wall; its new coordinate there. One of dx, dy is 0."""
+    to = x + dx if dy == 0.0 else y + dy
+    half = HALF_WIDTH + WALL_THICKNESS
+    forward = dx + dy > 0.0
+    cell = int((to + half if forward else to - half) / CELL)
+    for side in (-HALF_WIDTH, HALF_WIDTH):
+        beside = int(((y if dy == 0.0 else x) + side) / CELL)
+        solid = cells[beside, cell] if dy == 0.0 else cells[cell, beside]
+        if solid:
+            return CELL * cell - half if forward else CELL * (cell + 1) + half
+    return to

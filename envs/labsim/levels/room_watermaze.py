@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
-from envs.labsim.level import advances, fields_by_name, put_player
+from envs.labsim.level import Level, advances, fields_by_name, put_player
 from envs.labsim.levels.room_watermaze_platform import (
     PLATFORM,
     UNTOUCHED,
@@ -27,11 +27,10 @@ from envs.labsim.world import (
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
-    StepOut,
     kernel,
     load_clocks,
     pass_frame,
-    random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -72,10 +71,12 @@ class Rules(NamedTuple):
     drawn: NDArray[np.float32]  # [B, 3] the scene's platform
 
 
-class RoomWatermaze:
+class RoomWatermaze(Level):
     """The rules of room_watermaze for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
+    standing_z = STANDING_Z
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -89,25 +90,10 @@ class RoomWatermaze:
         )
         self.rules = Rules(self.players, self.platforms, self.solids, self.scene.platform)
 
-    def seed(self, i: int, seed: int) -> None:
-        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
-        self.players["rng"][i] = random_seed(np.uint64(seed))
-
     def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
         """Begin an episode of environment i: a new platform, a random spawn point."""
         _begin(self.players[i], self.platforms[i], length_steps * FRAMES_PER_STEP)
         self._update_scene(i)
-
-    def step(
-        self,
-        actions: NDArray[np.int64],
-        out: StepOut,
-        start: int,
-        stop: int,
-        num_frames: int = FRAMES_PER_STEP,
-    ) -> None:
-        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(self.rules, actions, out, start, stop, num_frames)
 
     def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
         """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y).
@@ -126,12 +112,6 @@ class RoomWatermaze:
         self.platforms["x"][i], self.platforms["y"][i] = target
         hide(self.players[i], self.platforms[i])
         self._update_scene(i)
-
-    def restart_clock(self, i: int) -> None:
-        """Let the episode of environment i begin now, at its full length."""
-        player = self.players[i]
-        player["frame"], player["trial_start"] = 0, 0
-        player["last_frame"] = EPISODE_STEPS * FRAMES_PER_STEP
 
     def target(self, i: int) -> NDArray[np.float64]:
         """Centre of the platform of environment i, [2]."""
@@ -172,7 +152,7 @@ def _begin(player, platform, length_frames):  # type: ignore[no-untyped-def]
     platform.unpaid = 0.0
     player.frame = 0
     player.last_frame = length_frames
-    load_clocks(player, CLOCKS)
+    start_clocks(player, CLOCKS)
     _load_map(player, platform)
     player.z = STANDING_Z  # the real level has run for a moment before the first observation
 
@@ -227,4 +207,4 @@ def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[n
         draw(platform, drawn, i)
 
 
-advances(Rules, _step_slice)
+advances(RoomWatermaze, _step_slice)

@@ -8,8 +8,8 @@ Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or afte
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import Solids, clear_of_cells
-from envs.labsim.level import fields_by_name, put_player
+from envs.labsim.collision import Solids
+from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
     COLUMNS,
     MAX_DOORS,
@@ -43,9 +43,7 @@ from envs.labsim.world import (
     FRAMES_PER_STEP,
     HALF_WIDTH,
     PLAYER,
-    StepOut,
-    load_clocks,
-    random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -56,10 +54,12 @@ EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
 CLOCKS = (28, 18)
 
 
-class RoomsKeysDoorsPuzzle:
+class RoomsKeysDoorsPuzzle(Level):
     """The rules of rooms_keys_doors_puzzle for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
+    standing_z = STANDING_Z
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -90,7 +90,7 @@ class RoomsKeysDoorsPuzzle:
 
         The first puzzle is the one that DeepMind Lab makes of the same seed.
         """
-        self.players["rng"][i] = random_seed(np.uint64(seed))
+        super().seed(i, seed)
         self.games["next_seed"][i] = lab_seed(seed)
 
     def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
@@ -103,37 +103,16 @@ class RoomsKeysDoorsPuzzle:
         player["yaw"] = 360.0 * uniform(player)
         player["floor"] = FLOOR_Z
         player["vx"], player["vy"], player["vz"] = 0.0, 0.0, 0.0
-        load_clocks(player, CLOCKS)
+        start_clocks(player, CLOCKS)
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         rules = self.rules
         draw_items(player, game, self.keys[i], rules.things, rules.textures, rules.square, i)
 
-    def step(
-        self,
-        actions: NDArray[np.int64],
-        out: StepOut,
-        start: int,
-        stop: int,
-        num_frames: int = FRAMES_PER_STEP,
-    ) -> None:
-        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        step_slice(self.rules, actions, out, start, stop, num_frames)
-
-    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
-        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        put_player(self.players[i], pose, velocity, STANDING_Z)
-
-    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
-        """Raise ValueError: the goal's place belongs to the puzzle."""
-        raise ValueError("rooms_keys_doors_puzzle cannot place its goal: the seed decides")
-
     def restart_clock(self, i: int) -> None:
         """Let the episode of environment i begin now, at its full length."""
-        player = self.players[i]
-        self.games["ends_after"][i] -= player["frame"] / FRAMES_PER_SECOND
-        player["frame"], player["trial_start"] = 0, 0
-        player["last_frame"] = EPISODE_STEPS * FRAMES_PER_STEP
+        self.games["ends_after"][i] -= self.players["frame"][i] / FRAMES_PER_SECOND
+        super().restart_clock(i)
 
     def target(self, i: int) -> NDArray[np.float64]:
         """Where the goal of environment i is, [2]."""
@@ -143,7 +122,7 @@ class RoomsKeysDoorsPuzzle:
         """Whether a player may stand at (x, y) in environment i."""
         away = np.abs([x, y] - self.solids.boxes[i, :, :2]) - self.solids.boxes[i, :, 2:]
         in_doors = (away <= HALF_WIDTH).all(axis=1) & (self.doors["colour"][i] != ABSENT)
-        return clear_of_cells(self.solids, i, x, y) and not in_doors.any()
+        return super().is_open(i, x, y) and not in_doors.any()
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
@@ -187,3 +166,6 @@ class RoomsKeysDoorsPuzzle:
 def _middles(cells: NDArray[np.int64]) -> NDArray[np.float64]:
     """World x and y, [2, N], of the middles of cells that start with row and column, [N, ..]."""
     return CELL * (cells[:, 1::-1].T + np.float64(0.5))
+
+
+advances(RoomsKeysDoorsPuzzle, step_slice)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from envs.labsim.collision import HALF_X, HALF_Y, MIDDLE_X, MIDDLE_Y, Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
-from envs.labsim.level import advances
 from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
     CELL,
     COLOUR_RGB,
@@ -233,6 +232,3 @@ def place_fence(player, door, box, segments, k):  # type: ignore[no-untyped-def]
         segment[X1] += x
         segment[Y0] += y
         segment[Y1] += y
-
-
-advances(Rules, step_slice)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
-from envs.labsim.level import advances, fields_by_name, put_player
+from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.seekavoid_arena_01_scene import (
     APPLES,
     ITEM_MODELS,
@@ -29,11 +29,10 @@ from envs.labsim.world import (
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
     PLAYER,
-    StepOut,
     kernel,
     load_clocks,
     pass_frame,
-    random_seed,
+    start_clocks,
     uniform,
 )
 
@@ -71,10 +70,12 @@ class Rules(NamedTuple):
     textures: NDArray[np.int32]  # [B, items]
 
 
-class SeekavoidArena01:
+class SeekavoidArena01(Level):
     """The rules of seekavoid_arena_01 for a batch of environments."""
 
     episode_steps = EPISODE_STEPS
+    clocks = CLOCKS
+    standing_z = STANDING_Z
 
     def __init__(self, num_envs: int) -> None:
         self.players = np.zeros(num_envs, PLAYER)
@@ -96,45 +97,14 @@ class SeekavoidArena01:
             self.scene.thing_texture,
         )
 
-    def seed(self, i: int, seed: int) -> None:
-        """Start the random stream of environment i; seeds are in 0 .. 2^64 - 1."""
-        self.players["rng"][i] = random_seed(np.uint64(seed))
-
     def begin(self, i: int, length_steps: int = EPISODE_STEPS) -> None:
         """Begin an episode of environment i: all items, the player at the spawn point."""
         self.restart_clock(i)
         self.players["last_frame"][i] = length_steps * FRAMES_PER_STEP
         self.arenas["unpaid"][i] = 0.0
+        start_clocks(self.players[i], CLOCKS)
         _load_map(self.players[i], self.arenas[i], self.present[i])
         self._update_scene(i)
-
-    def step(
-        self,
-        actions: NDArray[np.int64],
-        out: StepOut,
-        start: int,
-        stop: int,
-        num_frames: int = FRAMES_PER_STEP,
-    ) -> None:
-        """Advance environments start .. stop - 1 by some frames; see `Level.step`."""
-        _step_slice(self.rules, actions, out, start, stop, num_frames)
-
-    def place(self, i: int, pose: NDArray[np.float64], velocity: NDArray[np.float64]) -> None:
-        """Put player i at pose (x, y, yaw in degrees) with a world-frame velocity (x, y)."""
-        put_player(self.players[i], pose, velocity, STANDING_Z)
-
-    def place_target(self, i: int, target: NDArray[np.float64]) -> None:
-        """Raise ValueError: there is no target to place."""
-        raise ValueError("seekavoid_arena_01 has no target: its items have fixed places")
-
-    def restart_clock(self, i: int) -> None:
-        """Let the episode of environment i begin now, at its full length."""
-        self.players["frame"][i] = 0
-        self.players["last_frame"][i] = EPISODE_STEPS * FRAMES_PER_STEP
-
-    def target(self, i: int) -> None:
-        """None: there is no single target."""
-        return None
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""
@@ -159,7 +129,6 @@ def _load_map(player, arena, present):  # type: ignore[no-untyped-def]
     player.vx, player.vy, player.vz = 0.0, 0.0, 0.0
     player.yaw = 360.0 * uniform(player)
     player.floor = 0.0
-    load_clocks(player, CLOCKS)
     player.trial_start = player.frame
     present[:] = True
     arena.apples_left = NUM_APPLES
@@ -181,6 +150,7 @@ def _step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[n
             reward += arena.unpaid  # rewards arrive one frame late
             arena.unpaid = 0.0
             if arena.reloading:
+                load_clocks(player, CLOCKS)
                 _load_map(player, arena, present[i])
             else:
                 ms, _ = pass_frame(player)
@@ -223,4 +193,4 @@ def _draw_items(player, present, things, textures, i):  # type: ignore[no-untype
         float_thing(things, i, k, FOOT[kind], HEIGHT[kind], player.engine_ms, SPIN_MS)
 
 
-advances(Rules, _step_slice)
+advances(SeekavoidArena01, _step_slice)

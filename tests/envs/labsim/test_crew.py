@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import weakref
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from envs.labsim import crew as crew_module
 from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.crew import Crew
+from envs.labsim.level import advance, advances
 from envs.labsim.levels import LEVELS
 from envs.labsim.vector_env import RAW_ACTIONS, LabsimVectorEnv
 from envs.labsim.world import StepOut
@@ -153,10 +155,40 @@ def test_a_batch_follows_the_rules_of_its_level(level):
         np.testing.assert_array_equal(array, expected[name])
 
 
-def test_no_two_levels_rules_have_the_same_types():
-    # Numba would take the one for the other: see `level.advances`.
-    types = {numba.typeof(level(1).rules).types for level in LEVELS.values()}
-    assert len(types) == len(LEVELS)
+class Rules(NamedTuple):
+    players: np.ndarray
+
+
+class OtherRules(NamedTuple):
+    players: np.ndarray
+
+
+def level_that_adds(number, name):
+    @numba.njit
+    def kernel(rules, actions, out, start, stop, num_frames):
+        rules.players[start:stop] += number * num_frames
+
+    level = type(name, (), {})
+    advances(level, kernel)
+    return level
+
+
+@numba.njit
+def run(marker, rules, num_frames):
+    advance(marker, rules, None, None, 0, 2, num_frames)
+
+
+def test_levels_whose_rules_have_the_same_types_are_told_apart():
+    ten, hundred = level_that_adds(10, "Ten"), level_that_adds(100, "Hundred")
+    rules, others = Rules(np.zeros(3)), OtherRules(np.zeros(3))
+    for _ in range(2):
+        run(ten.marker, rules, 4)
+        run(hundred.marker, others, 4)
+    assert rules.players.tolist() == [80.0, 80.0, 0.0]
+    assert others.players.tolist() == [800.0, 800.0, 0.0]
+    hundred.kernel(rules, None, None, 2, 3, 1)
+    assert rules.players.tolist() == [80.0, 80.0, 100.0]
+    assert len({level.marker.dtype for level in LEVELS.values()}) == len(LEVELS)
 
 
 def test_close_ends_the_threads():

@@ -1,3 +1,5 @@
+import copy
+import pickle
 import warnings
 
 import gymnasium
@@ -6,7 +8,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-import envs  # noqa: F401 - registers the environments
+from envs import LEVEL_STEPS
+from envs.labsim.levels import LEVELS
+from envs.labsim.single_env import LabsimEnv
+from envs.labsim.vector_env import LabsimVectorEnv
 
 
 def make(**arguments):
@@ -71,3 +76,91 @@ def test_a_reset_in_mid_episode_begins_a_new_one():
     assert (env.unwrapped._batch.level.target(0) != target).any()
     env.reset(seed=1)
     assert (env.unwrapped._batch.level.target(0) == target).all()
+
+
+def clone_by_state(env):
+    other = LabsimEnv("room_watermaze")
+    other.reset(seed=99)
+    other.set_state(env.get_state())
+    return other
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env)), clone_by_state]
+)
+def test_copies_go_on_as_the_original(clone):
+    env = LabsimEnv("room_watermaze", render_mode="rgb_array")
+    env.reset(seed=5)
+    for action in (0, 3, 6):
+        env.step(action)
+    env._batch.level.players["last_frame"] = env._batch.level.players["frame"] + 8
+    other = clone(env)
+    for _ in range(2):
+        ours, theirs = env.step(6), other.step(6)
+        assert (ours[0] == theirs[0]).all()
+        assert (ours[4]["pose"] == theirs[4]["pose"]).all()
+    assert theirs[3]
+    late = clone(other)  # its next episode has begun
+    with pytest.raises(ValueError, match="call reset"):
+        late.step(0)
+    first = env.reset()[0]
+    assert (first == late.reset()[0]).all()
+    assert (first == other.reset()[0]).all()
+
+
+def test_batches_are_copied_too():
+    envs = LabsimVectorEnv("seekavoid_arena_01", 3, num_threads=2)
+    envs.reset(seed=1)
+    envs.step(np.array([0, 3, 6]))
+    other = pickle.loads(pickle.dumps(envs))
+    for action in ([6, 6, 6], [0, 0, 0]):
+        ours, theirs = envs.step(np.array(action)), other.step(np.array(action))
+        assert (ours[0] == theirs[0]).all()
+        assert (ours[1] == theirs[1]).all()
+    assert other.num_envs == 3
+    for env in (envs, other):
+        env.close()
+
+
+def test_a_step_needs_a_reset():
+    with pytest.raises(ValueError, match="call reset"):
+        LabsimEnv("room_watermaze").step(0)
+    with pytest.raises(ValueError, match="call reset"):
+        LabsimVectorEnv("room_watermaze", 2).step(np.zeros(2, np.int64))
+
+
+def test_a_state_of_another_level_is_refused():
+    env = LabsimEnv("seekavoid_arena_01")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="not a state"):
+        LabsimEnv("room_watermaze").set_state(env.get_state())
+
+
+def test_ids_know_the_length_of_episodes_and_keep_their_level():
+    for name, level in LEVELS.items():
+        assert gymnasium.spec(f"labsim/{name}-v0").max_episode_steps == level.episode_steps
+        assert LEVEL_STEPS[name] == level.episode_steps
+    assert make().spec.max_episode_steps == 1800
+    for build in (gymnasium.make, gymnasium.make_vec):
+        with pytest.raises(ValueError, match="make labsim/seekavoid_arena_01-v0"):
+            build("labsim/room_watermaze-v0", level="seekavoid_arena_01")
+
+
+def test_episodes_of_a_batch_can_be_cut():
+    envs = gymnasium.make_vec("labsim/room_watermaze-v0", num_envs=2, max_episode_steps=5)
+    envs.reset(seed=0, options={"pose": (0.0, 0.0, 0.0)})
+    ends = [envs.step(np.zeros(2, np.int64))[3].tolist() for _ in range(10)]
+    assert [step for step, ended in enumerate(ends) if all(ended)] == [4, 9]
+    envs.close()
+    with pytest.raises(ValueError, match="max_episode_steps is 0"):
+        LabsimVectorEnv("room_watermaze", max_episode_steps=0)
+
+
+def test_gymnasiums_vector_wrappers_of_observations_wrap_single_environments():
+    """As docs/levels.md says."""
+    envs = gymnasium.make_vec("labsim/room_watermaze-v0", num_envs=2, vectorization_mode="sync")
+    envs = gymnasium.wrappers.vector.GrayscaleObservation(envs)
+    obs, _ = envs.reset(seed=0)
+    assert obs.shape == (2, 72, 96)
+    assert envs.step(np.zeros(2, np.int64))[0].shape == (2, 72, 96)
+    envs.close()

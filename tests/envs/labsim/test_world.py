@@ -8,6 +8,7 @@ from envs.labsim.world import (
     place_cameras,
     random_seed,
     short_angle,
+    start_clocks,
     uniform,
 )
 
@@ -69,3 +70,17 @@ def test_cameras_are_26_units_above_the_origin_and_have_their_own_clock():
     assert (camera[[0, 3, 4]] == 0).all()
     np.testing.assert_allclose(camera[2], [21.0, 21.0, 21.0 + 26.0, 23.0], atol=0.006)
     assert engine_ms.tolist() == [0, 16, 32, 0, 0]
+
+
+def test_one_start_in_nine_is_elsewhere_on_the_clocks_course_and_costs_no_random_number():
+    starts = []
+    for seed in range(2000):
+        player = np.zeros(1, PLAYER)[0]
+        player["rng"] = before = random_seed(np.uint64(seed))
+        start_clocks(player, (12, 49))
+        assert player["rng"] == before
+        assert (player["engine_ms"], player["server_ms"]) == (0, 0)
+        starts.append((int(player["server_debt"]), int(player["lag_ms"])))
+    usual = starts.count((12, 49))
+    assert usual / 2000 == pytest.approx(8 / 9, abs=0.03)
+    assert len({debt for debt, _ in starts}) == 25

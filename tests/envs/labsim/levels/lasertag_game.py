@@ -70,6 +70,9 @@ class Hall(Game):
             fighter[name] = 0.0
         for name in ("weapon_ms", "slide_ms", "shooting", "armour"):
             fighter[name] = 0
+        for name in ("from", "known"):
+            fighter[f"{name}_x"], fighter[f"{name}_y"], fighter[f"{name}_z"] = x, y, STANDING_Z
+        fighter["known_vx"] = fighter["known_vy"] = 0.0
         fighter["decay_ms"] = -NEVER  # what is above 100 stays
         fighter["ideal_yaw"], fighter["gadget"], fighter["enemy"] = yaw, 1, -1
         fighter["health"] = fighter["last_health"] = 100

@@ -94,7 +94,7 @@ def test_weak_bots_leave_alone_who_does_not_look_at_them():
         bot = hall.bot()
         hall.level.games["special"][0], bot["special_ammo"] = DISC, special_ammo
         bot["health"] = bot["last_health"] = health
-        hall.step(frames=4)
+        hall.step(STRAFE_LEFT, frames=4)
         assert (bot["enemy"] == 0) == notices
 
 
@@ -126,15 +126,16 @@ def test_a_bot_in_retreat_forgets_after_4_s_and_a_chasing_one_comes():
         for item in range(3):
             hall.lay(item, 0, 950.0, 150.0, from_ms=2**60)
         bot["seen_x"], bot["seen_y"] = 250.0, 950.0
-        known = 0
+        known, farthest_west = 0, 703.0
         while bot["enemy"] == 0 and known < 1000:
             hall.step(frames=1)
             known += 1
+            farthest_west = min(farthest_west, bot["x"])
         if special_ammo == 0:
             assert 4000 <= known * 16 <= 4300
             assert bot["x"] > 850.0
         else:
-            assert bot["x"] < 400.0  # it went to where it had seen the agent
+            assert farthest_west < 400.0  # it went to where it had seen the agent
 
 
 def test_fire_throttles():
@@ -161,11 +162,11 @@ def test_bots_turn_at_most_240_degrees_a_second():
     bot = hall.bot(2)
     bot["enemy"], bot["think_ms"], bot["ideal_yaw"] = 0, 2**60, 250.0
     turned = []
-    for _ in range(50):
+    for _ in range(70):
         before = float(bot["yaw"])
         hall.step(frames=1)
         turned.append(float(bot["yaw"]) - before)
-    assert max(turned) == pytest.approx(3.84)
+    assert max(turned) == pytest.approx(12.0)  # in a server frame
     assert bot["yaw"] == pytest.approx(250.0, abs=2.0)
 
 
@@ -178,9 +179,10 @@ def test_bots_think_every_100_ms_in_turn_and_the_dead_keep_time():
         game.step(FIRE, 1)
         for k in np.flatnonzero(game.level.fighters["think_ms"][0, 1:] != before):
             thoughts[k].append(frame * 16)
-    assert [times[0] for times in thoughts] == [48, 80, 112]
+    # Server frames come at 48, 96, 144 ms ..; the second of them is at 100 ms of their own time.
+    assert [times[0] for times in thoughts] == [96, 96, 48]
     for times in thoughts:
-        assert set(np.diff(times).tolist()) == {96, 112}
+        assert set(np.diff(times).tolist()) <= {80, 96, 112}
         assert times[-1] - times[0] == pytest.approx(100 * (len(times) - 1), abs=15)
 
 
@@ -205,7 +207,7 @@ def test_bots_without_an_enemy_look_300_units_ahead_on_their_way():
     # The way to the corner leads along the wall to its end, in the row of cells at y = 950.
     assert bot["ideal_yaw"] == pytest.approx(90.0, abs=1.0)
     bot["x"], bot["y"], bot["think_ms"] = 450.0, 750.0, 0
-    hall.step(frames=1)
+    hall.step(frames=4)
     ahead = np.degrees(np.arctan2(950.0 - 750.0, 550.0 - 450.0))
     assert bot["ideal_yaw"] == pytest.approx(ahead, abs=1.5)
 
@@ -217,7 +219,7 @@ def test_bots_shoot_even_if_somebody_stands_in_the_way():
     assert shot_ms is not None
 
 
-def test_a_fighting_bot_keeps_about_140_units_away_and_circles():
+def test_a_fighting_bot_circles_jumping_and_comes_back_to_140_units():
     hall = facing(150.0)
     bot, player = hall.bot(), hall.player
     hall.level.games["special"][0] = DISC
@@ -230,7 +232,8 @@ def test_a_fighting_bot_keeps_about_140_units_away_and_circles():
         if frame > 200:
             distances.append(np.hypot(dx, dy))
             bearings.append(np.arctan2(dy, dx))
-    assert 90.0 < np.mean(distances) < 200.0
+    assert 90.0 < np.quantile(distances, 0.1) < 180.0
+    assert np.quantile(distances, 0.9) < 400.0
     assert np.ptp(np.unwrap(bearings)) > 2.0
 
 

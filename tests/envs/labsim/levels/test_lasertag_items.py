@@ -116,7 +116,7 @@ def test_a_dropped_gadget_brings_all_its_shots_and_does_not_come_back():
     hall.player["special_ammo"] = 7
     visit(hall)
     assert hall.player["special_ammo"] == 17
-    assert drop["kind"] == -1
+    assert drop["from_ms"] == drop["until_ms"]
 
 
 def test_at_most_six_drops_lie_about_and_the_oldest_makes_room():

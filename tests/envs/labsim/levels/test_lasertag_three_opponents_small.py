@@ -61,11 +61,11 @@ def test_a_tag_pays_one_and_a_self_tag_costs_one_and_nothing_else_pays():
     assert (hall.player["tags"], hall.bot()["deaths"]) == (1, 1)
     hall.put(2, 403.0, Y - 150.0, 90.0)["shooting"] = True
     hall.player["health"] = 7
-    assert hall.step(LOOK_LEFT, frames=1) == 0.0  # being tagged
+    assert hall.step(LOOK_LEFT, frames=4) == 0.0  # being tagged
     assert (hall.player["deaths"], hall.bot(2)["tags"]) == (1, 1)
     hall.put(3, 553.0, Y - 150.0)["health"] = 7
     hall.put(2, 403.0, Y - 150.0)["shooting"] = True
-    assert hall.step(LOOK_LEFT, frames=1) == 0.0  # a bot tags another
+    assert hall.step(LOOK_LEFT, frames=4) == 0.0  # a bot tags another
     assert hall.bot(3)["deaths"] == 1
     hall.level.games["special"][0] = ORB
     player = hall.put(0, 940.0, Y)

@@ -182,7 +182,7 @@ def test_knockback_is_5_units_a_second_for_each_point_and_slides_for_200_ms():
     target["health"] = 1000
     hurt(hall.level.fighters[0], 1, 0, 100, 1.0, 0.0, 0.0)
     assert (target["vx"], target["vy"], target["slide_ms"]) == (500.0, 0.0, 200)
-    hall.step(frames=12)
+    hall.step(frames=9)
     assert target["vx"] > 490.0
     hall.step(frames=12)
     assert target["vx"] < 300.0
