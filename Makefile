@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' \
 	2>/dev/null && { echo $$p; break; }; done)
 RUN := $(VENV)/bin/python
-PACKAGES := agents analysis configs cpc_aux envs benchmarks tests train_agent.py evaluate.py kernels.py simd.py
+PACKAGES := agents analysis configs cpc_aux envs benchmarks tests train_agent.py evaluate.py kernels.py simd.py whole_files.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.arms import BASELINE, Arm, group_arms
+from analysis.command_line import CommandLine
 from analysis.figure import (
     MILLION,
     add_caption,
@@ -27,7 +28,6 @@ from analysis.figure import (
     new_figure,
     save_figure,
 )
-from analysis.files import CommandLine
 from analysis.references import REFERENCE_RETURNS
 from analysis.runs import CONFIG_FILE, Run, differing_settings, find_runs
 from analysis.statistics import FloatArray, bin_centres, binned_means

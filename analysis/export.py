@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from analysis.command_line import CommandLine
 from analysis.curves import COMMITTED_RESULTS
-from analysis.files import CommandLine, replaced_when_complete
 from analysis.runs import (
     CONFIG_FILE,
     CURVES_COLUMNS,
@@ -33,6 +33,7 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
+from whole_files import replaced_when_complete
 
 CURVE_BINS = 100
 HORIZON_BINS = 20

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.arms import Arm, group_arms
-from analysis.files import CommandLine
+from analysis.command_line import CommandLine
 from analysis.runs import Run, find_runs
 from analysis.statistics import (
     MIN_SEEDS_FOR_INTERVAL,

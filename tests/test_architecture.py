@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "kernels", "simd")
+PACKAGES = (
+    *("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs"),
+    *("kernels", "simd", "whole_files"),
+)
 ALLOWED = {
-    "agents": {"kernels", "simd"},
+    "agents": {"kernels", "simd", "whole_files"},
     "cpc_aux": {"kernels", "simd"},
     "simd": {"kernels"},
-    "envs": {"kernels"},
+    "envs": {"kernels", "whole_files"},
     "kernels": set(),
-    "analysis": set(),
+    "whole_files": set(),
+    "analysis": {"whole_files"},
     "configs": {"agents", "cpc_aux", "envs"},
 }
 
