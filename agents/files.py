@@ -17,7 +17,9 @@ def naming(path: Path) -> Iterator[None]:
 
 def sentence(error: Exception) -> str:
     """Return what a user should read about `error`: an OSError's cause and file, or its message."""
-    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.strerror is not None and error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ FRAMES_PER_SECOND = 15  # agent steps in a nominal second: real time
 
 
 class Film:
-    """Writes an MP4 file between `__enter__` and `__exit__`; only a whole one replaces an older one.
+    """Writes an MP4 file between `__enter__` and `__exit__`. Only a whole one replaces an old one.
 
     Raises ValueError: another ending than .mp4. OSError: the file cannot be written.
     """

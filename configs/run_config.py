@@ -13,10 +13,12 @@ MAX_SEED = 2**31
 
 @dataclass(frozen=True)
 class LogConfig:
-    """How often a run writes, in environment frames."""
+    """How often a run writes, in environment frames and minutes."""
 
     every_frames: int = 100_000  # one row in progress.csv and TensorBoard
     checkpoint_frames: int = 1_000_000
+    checkpoint_minutes: float = 5.0  # a checkpoint is taken at the latest after so long
+    keep_checkpoints: int = 0  # how many of those by frames stay, and the best
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class RunConfig:
         for name, value in at_least_one.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
+        if not self.log.checkpoint_minutes > 0:
+            raise ValueError(
+                f"log.checkpoint_minutes is {self.log.checkpoint_minutes}; it must be above 0."
+            )
+        if self.log.keep_checkpoints < 0:
+            raise ValueError(
+                f"log.keep_checkpoints is {self.log.keep_checkpoints}; it must be at least 0."
+            )
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
         if self.device not in ("auto", "cpu", "cuda"):
