@@ -3,9 +3,10 @@
     python evaluate.py runs/labsim/room_watermaze/a2c_laptop/cpc/seed_1
     python evaluate.py RUN episodes=200 greedy=true video=out.mp4
 
+RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt.
 episodes=100 how many; greedy=true takes the likeliest action, instead of sampling as in training;
 video=FILE.mp4 films one episode; seed=0 moves to other episodes (training uses none of them);
-device=auto, cpu or cuda.
+device=auto, cpu or cuda; trust=true lets the run's own settings import modules (SECURITY.md).
 """
 
 import argparse
@@ -25,10 +26,10 @@ from agents.episodes import Episode
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.files import sentence
 from agents.networks import Agent
-from agents.run_folder import load_settings
 from agents.sb3_agent import SB3Agent, load_sb3_agent
+from agents.state_check import require_form
 from agents.video import Film
-from configs import RunConfig, from_mapping
+from configs import RunConfig, config_of_run, from_mapping
 from envs import first_wait, make_vec_env
 
 
@@ -41,6 +42,7 @@ class EvaluationSettings:
     video: str | None = None
     seed: int = 0
     device: str = "auto"
+    trust: bool = False
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
@@ -55,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder")
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, help="a run's folder, or a checkpoint in it"
+    )
     parser.add_argument("settings", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:
@@ -82,15 +86,17 @@ def parse_settings(arguments: list[str]) -> EvaluationSettings:
 
 def report(run: Path, settings: EvaluationSettings) -> None:
     """Play the episodes with the latest checkpoint of `run` and print what came of them."""
-    config = from_mapping(RunConfig, load_settings(run))
-    state = checkpoint.load(run / checkpoint.NAME)["learner"]
+    path = run if run.suffix == ".pt" else run / checkpoint.NAME
+    config = config_of_run(path.parent, settings.trust)
+    state = checkpoint.load(path)["learner"]
     env = make_vec_env(
         config.env,
         min(config.env.num_envs, settings.episodes),
         stagger=False,
         num_threads=available_cores(),
     )
-    agent = load_agent(config, state["agent"], env, choose_device(settings.device))
+    with checkpoint.fitting(path):
+        agent = load_agent(config, state["agent"], env, choose_device(settings.device))
     how = "likeliest" if settings.greedy else "sampled"
     print(
         f"{run}: {settings.episodes} episodes with {how} actions after {state['frames']:,} frames; "
@@ -114,12 +120,16 @@ def report(run: Path, settings: EvaluationSettings) -> None:
 def load_agent(
     config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
 ) -> Agent | SB3Agent:
-    """Return the agent of `config` with the parameters `state`."""
+    """Return the agent of `config` with the parameters `state`. Raises ValueError: others."""
     space, actions = env.single_observation_space, env.single_action_space
+    agent: Agent | SB3Agent
     if isinstance(config.agent, SB3A2CConfig):
-        return load_sb3_agent(space, actions, state).to(device)
-    agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
-    agent.load_state_dict(state)
+        agent = load_sb3_agent(space, actions, state)
+        require_form(state, agent.policy.state_dict(), "agent")
+    else:
+        agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
+        require_form(state, agent.state_dict(), "agent")
+        agent.load_state_dict(state)
     return agent.to(device)
 
 
