@@ -325,7 +325,7 @@ class Learner:
         Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
         own_check = ("optimizer", "action_generator", "aux_generator", "means")
-        require_form(state, self.state_dict(), unlike=own_check)
+        require_form(state, self.state_dict(), unlike=own_check, any_number="envs.envs")
         last_action, num_actions = state["envs"]["last_action"], self.agent.num_actions
         require_between(last_action, -1, num_actions - 1, "envs.last_action")
         self.agent.load_state_dict(state["agent"])

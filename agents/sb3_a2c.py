@@ -195,7 +195,8 @@ class SB3A2CLearner:
         Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
         self.start()
-        require_form(state, self.state_dict(), unlike=("optimizer", "generators", "means"))
+        own_check = ("optimizer", "generators", "means")
+        require_form(state, self.state_dict(), unlike=own_check, any_number="envs")
         model = self.model
         model.policy.load_state_dict(state["agent"])
         load_rmsprop(model.policy.optimizer, state["optimizer"])

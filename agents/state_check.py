@@ -14,23 +14,28 @@ from torch import Tensor
 RMSPROP_STATE = {"step", "square_avg"}
 
 
-def require_form(state: Any, own: Any, name: str = "", unlike: Collection[str] = ()) -> None:
+def require_form(
+    state: Any, own: Any, name: str = "", unlike: Collection[str] = (), any_number: str = ""
+) -> None:
     """Raise ValueError, in a sentence, unless `state` is built as `own` is.
 
     That is: dicts with the same keys, lists as long, tensors of the same shape and type; all
     numbers finite, and whole ones outside of tensors not negative. What is None or empty in `own`
-    may hold anything, and so may the keys `unlike` of a dict.
+    may hold anything, and so may the keys `unlike` of the outermost dict. Tensors below
+    `any_number` ("envs.envs", say) may hold any numbers: the environments check them.
     """
     if isinstance(own, Tensor):
         if not isinstance(state, Tensor) or state.shape != own.shape or state.dtype != own.dtype:
             raise ValueError(f"{name} is {_described(state)}, not {_described(own)}")
-        require_finite(state, name)
+        if not any_number or not name.startswith(f"{any_number}."):
+            require_finite(state, name)
     elif isinstance(own, Mapping):
         if not isinstance(state, Mapping) or (own and state.keys() != own.keys()):
             raise ValueError(f"{name or 'it'} must have the parts {', '.join(map(str, own))}")
         for key, value in own.items():
             if key not in unlike:
-                require_form(state[key], value, f"{name}.{key}" if name else str(key))
+                inside = f"{name}.{key}" if name else str(key)
+                require_form(state[key], value, inside, any_number=any_number)
     elif isinstance(own, list):
         if not isinstance(state, list) or (own and len(state) != len(own)):
             raise ValueError(f"{name} is {_described(state)}, not {_described(own)}")

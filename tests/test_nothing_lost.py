@@ -1,5 +1,6 @@
 """What is on disk after kills, hang-ups, removed folders, divergence and damage. Tiny worlds."""
 
+import copy
 import math
 import os
 import shutil
@@ -14,6 +15,7 @@ import evaluate
 import train_agent
 from agents import checkpoint
 from agents.sb3_a2c import SB3A2CLearner
+from agents.state_check import require_form
 from configs import learners
 from tests.known_answer_envs import RandomEnds
 from tests.test_sb3_command import SETTINGS as SB3
@@ -162,6 +164,16 @@ def test_a_state_that_no_run_writes_is_refused(change, expected, stopped, capsys
     assert line.startswith(f"The checkpoint {stopped} cannot be used: ")
     assert expected in line
     assert stopped.read_bytes() == before
+
+
+def test_environments_may_hold_any_numbers(stopped):
+    """rooms_keys_doors_puzzle has a time that is infinite; environments check their own states."""
+    state = checkpoint.load(stopped)["learner"]
+    own = copy.deepcopy(state)
+    state["envs"]["envs"]["time"] = own["envs"]["envs"]["time"] = torch.tensor([math.inf])
+    require_form(state, own, any_number="envs.envs")
+    with pytest.raises(ValueError, match=r"envs\.envs\.time holds numbers that are not finite"):
+        require_form(state, own)
 
 
 def test_a_checkpoint_never_holds_parameters_that_are_not_finite(monkeypatch, capsys, no_figures):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from envs.config import LEVELS
 from envs.labsim.vector_env import LabsimVectorEnv
 
 
@@ -42,3 +43,16 @@ def test_other_forms_are_refused(env, change):
     state["player.x"] = change(state["player.x"])
     with pytest.raises(ValueError, match="not a state of 2 environments"):
         env.set_state(state)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_levels_own_states_are_taken(level):
+    """Infinite times and absent things included: a run must not refuse its own checkpoint."""
+    env = LabsimVectorEnv(level, 3)
+    env.set_state(env.get_state())
+    env.reset(seed=11)
+    rng = np.random.default_rng(5)
+    for _ in range(19):
+        env.step(rng.integers(0, 9, 3))
+        env.set_state(env.get_state())
+    env.close()
