@@ -4,10 +4,11 @@
     python evaluate.py RUN episodes=200 greedy=true video=out.mp4
     python evaluate.py RUN env.backend=dmlab num_envs=8 json=result.json
 
+RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt.
 episodes=100 how many; greedy=true takes the likeliest action, instead of sampling as in training;
 video=FILE.mp4 films one episode; json=FILE writes the result, episode by episode; seed=0 moves to
 other episodes (training uses none of them); num_envs= how many at once; threads= cores to use;
-device=auto, cpu or cuda.
+device=auto, cpu or cuda; trust=true lets the run's own settings import modules (SECURITY.md).
 
 env=LEVEL and env.KEY=VALUE put the agent into other environments than it was trained in: another
 level, or the same one drawn by env.backend=miniworld or in the real DeepMind Lab (dmlab).
@@ -16,6 +17,7 @@ level, or the same one drawn by env.backend=miniworld or in the real DeepMind La
 import argparse
 import json
 import math
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -33,10 +35,11 @@ from agents.evaluation import FIRST_SEED, EpisodesLostError, evaluate, mean_with
 from agents.files import replace_file, sentence
 from agents.networks import Agent
 from agents.progress import EpisodeCount
-from agents.run_folder import git_state, load_settings, versions
+from agents.run_folder import git_state, versions
 from agents.sb3_agent import SB3Agent, load_sb3_agent
+from agents.state_check import require_form
 from agents.video import Film
-from configs import EvaluationSettings, RunConfig, from_mapping, parse_evaluation
+from configs import EvaluationSettings, RunConfig, config_of_run, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
 
@@ -46,7 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder")
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, help="a run's folder, or a checkpoint in it"
+    )
     parser.add_argument("settings", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:
@@ -64,9 +69,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def report(run: Path, settings: EvaluationSettings) -> None:
     """Play the episodes with the latest checkpoint of `run`; print and write what came of them."""
-    config = from_mapping(RunConfig, load_settings(run))
+    if settings.trust and os.getcwd() not in map(os.path.abspath, sys.path):
+        sys.path.append(os.getcwd())  # where the user's own modules may be
+    path = run if run.suffix == ".pt" else run / checkpoint.NAME
+    config = config_of_run(path.parent, settings.trust)
     config = replace(config, env=settings.environments(config.env))
-    learner = checkpoint.load(run / checkpoint.NAME)["learner"]
+    learner = checkpoint.load(path)["learner"]
     frames, where = learner["frames"], f"{config.env.backend}/{config.env.level}"
     how = "likeliest" if settings.greedy else "sampled"
     print(
@@ -74,7 +82,7 @@ def report(run: Path, settings: EvaluationSettings) -> None:
         f"{where}; {first_wait(config.env)} ...",
         flush=True,
     )
-    episodes, failures = play(config, learner["agent"], settings)
+    episodes, failures = play(config, path, learner["agent"], settings)
     print(describe(episodes))
     if failures:
         print(f"environments failed {failures} times; the episodes that they were in do not count")
@@ -101,16 +109,32 @@ def report(run: Path, settings: EvaluationSettings) -> None:
 
 
 def play(
-    config: RunConfig, parameters: dict[str, torch.Tensor], settings: EvaluationSettings
+    config: RunConfig,
+    path: Path,
+    parameters: dict[str, torch.Tensor],
+    settings: EvaluationSettings,
 ) -> tuple[list[Episode], int]:
-    """Return the episodes in the environments of `config`, and how often these failed."""
+    """Return the episodes in the environments of `config`, and how often these failed.
+
+    `parameters`: of the checkpoint `path`. Raises ValueError: they are no such agent's.
+    """
     num_envs = config.env.num_envs
     threads = settings.threads or min(available_cores(), num_envs)
     prepare_cpu(threads)
     with ExitStack() as stack:
         env = make_vec_env(config.env, num_envs, stagger=False, num_threads=threads)
         stack.callback(env.close)
-        agent = load_agent(config, parameters, env, choose_device(settings.device))
+        try:
+            with checkpoint.fitting(path):
+                agent = load_agent(config, parameters, env, choose_device(settings.device))
+        except (RuntimeError, ValueError) as error:
+            if not settings.env:
+                raise
+            raise ValueError(
+                f"the agent does not fit {config.env.backend}/{config.env.level}: it was trained "
+                f"with other observations than {env.single_observation_space.shape} or another "
+                f"number of actions than {env.single_action_space.n}."
+            ) from error
         watch = None
         if settings.video is not None:
             film = stack.enter_context(Film(Path(settings.video)))
@@ -133,19 +157,17 @@ def load_agent(
 ) -> Agent | SB3Agent:
     """Return the agent of `config` with the parameters `state`.
 
-    Raises ValueError: it was trained in environments with other observations or actions.
+    Raises ValueError: they are no such agent's.
     """
     space, actions = env.single_observation_space, env.single_action_space
-    try:
-        if isinstance(config.agent, SB3A2CConfig):
-            return load_sb3_agent(space, actions, state).to(device)
+    agent: Agent | SB3Agent
+    if isinstance(config.agent, SB3A2CConfig):
+        agent = load_sb3_agent(space, actions, state)
+        require_form(state, agent.policy.state_dict(), "agent")
+    else:
         agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
+        require_form(state, agent.state_dict(), "agent")
         agent.load_state_dict(state)
-    except (RuntimeError, ValueError) as error:  # shapes differ, or the encoder reads no such thing
-        raise ValueError(
-            f"the agent does not fit {config.env.backend}/{config.env.level}: it was trained with "
-            f"other observations than {space.shape} or another number of actions than {actions.n}."
-        ) from error
     return agent.to(device)
 
 

@@ -21,8 +21,7 @@ from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
 from agents.evaluation import FIRST_SEED
 from agents.networks import Agent, AgentOutput
-from agents.run_folder import load_settings
-from configs import RunConfig, from_mapping
+from configs import RunConfig, config_of_run
 from envs.labsim.facts import Facts, read_facts
 from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
 
@@ -77,7 +76,7 @@ def load_run(run: Path) -> tuple[RunConfig, dict]:
 
     Raises ValueError: there is no such run or checkpoint, or one of which nothing can be recorded.
     """
-    config = from_mapping(RunConfig, load_settings(run))
+    config = config_of_run(run)
     if config.env.backend != "labsim":
         raise ValueError(
             f"{run} was trained on {config.env.backend}: what is true in a level can be read on "

@@ -29,10 +29,12 @@ from agents import checkpoint
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.files import sentence
 from agents.metrics import Metrics
-from agents.progress import ProgressDisplay
-from agents.run_folder import RunFolder, RunStoppedError
+from agents.progress import ProgressDisplay, standard_streams
+from agents.run_folder import FolderLostError, RunFolder, RunStoppedError
+from agents.saving import Saving
 from agents.share import ShareError
 from agents.signals import Interrupted, StopSignals
+from agents.sockets import name_socket_folder
 from configs import (
     AnyLearner,
     Job,
@@ -51,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     """Train what the command line asks for; return the exit code."""
     if os.getcwd() not in map(os.path.abspath, sys.path):  # where env.id=module:id may be
         sys.path.append(os.getcwd())
-    with StopSignals() as signals:
+    name_socket_folder()
+    with standard_streams(), StopSignals() as signals:
         try:
             jobs = jobs_from_command_line(argv, description=str(__doc__))
             codes = run_jobs(jobs, signals)
@@ -96,7 +99,7 @@ def run_job(job: Job, name: str, signals: StopSignals) -> int:
             train(job.config, folder, signals)
         draw_figures(job.config, job.settings)
         return 0
-    except (RunStoppedError, ShareError) as error:
+    except (RunStoppedError, FolderLostError, ShareError) as error:
         report(error, name)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
@@ -156,9 +159,10 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
             if config.start_from is not None:
                 take_weights(learner, Path(config.start_from).expanduser())
         else:
-            learner.load_state_dict(state["learner"])
-        folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
+            with checkpoint.fitting(folder.checkpoint_path):
+                learner.load_state_dict(state["learner"])
         metrics = Metrics(folder.path, config.log.every_frames, state and state["metrics"])
+        folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
         with signals.deferred():
             loop(config, folder, learner, metrics, signals)
     finally:
@@ -191,31 +195,36 @@ def loop(
     signals: StopSignals,
 ) -> None:
     """Collect, update, log and save until the end or a signal. Raises RunStoppedError."""
-
-    def save() -> int:
-        state: dict[str, Any] = {"learner": learner.state_dict(), "metrics": metrics.state_dict()}
-        checkpoint.save(folder.checkpoint_path, state)
-        return learner.frames
-
-    saved = save()
+    saving = Saving(
+        folder,
+        learner,
+        metrics,
+        every_frames=config.log.checkpoint_frames,
+        every_minutes=config.log.checkpoint_minutes,
+        keep=config.log.keep_checkpoints,
+    )
+    if not folder.checkpoint_path.exists():
+        saving.save()
     title = f"{config.env.level} {config.arm} seed {config.seed}"
     try:
-        with ProgressDisplay(title, config.total_frames, learner.frames) as display:
-            while not learner.finished and signals.requested is None:
-                episodes = learner.collect()
-                learner.update()
-                metrics.add(learner.frames, episodes)
-                display.advance(learner.frames)
-                if metrics.due(learner.frames) or learner.finished:
-                    row = metrics.write(learner.frames, learner.metrics())
-                    display.show(row, metrics.recent_returns)
-                if learner.frames - saved >= config.log.checkpoint_frames:
-                    saved = save()
-            saved = save()
-    except WorkerError as error:  # the parameters are as good as ever
-        raise RunStoppedError(error, folder.checkpoint_path, save()) from error
-    except (FloatingPointError, OSError, ShareError) as error:
-        raise RunStoppedError(error, folder.checkpoint_path, saved) from error
+        try:
+            with ProgressDisplay(title, config.total_frames, learner.frames) as display:
+                while not learner.finished and signals.requested is None:
+                    episodes = learner.collect()
+                    learner.update()
+                    metrics.add(learner.frames, episodes)
+                    display.advance(learner.frames)
+                    if metrics.due(learner.frames) or learner.finished:
+                        folder.check_held()
+                        row = metrics.write(learner.frames, learner.metrics())
+                        display.show(row, metrics.recent_returns)
+                    saving.save_if_due()
+                saving.save()
+        except WorkerError as error:  # the parameters are as good as ever
+            saving.save()
+            raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
+    except (FloatingPointError, ValueError, OSError, ShareError) as error:
+        raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
 
 
 def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
@@ -223,9 +232,13 @@ def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
     # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
     from analysis.cpc_curves import plot_cpc
     from analysis.curves import plot_level
-    from analysis.runs import HORIZON_FILE, matching_runs, open_run
+    from analysis.runs import HORIZON_FILE, matching_runs, open_run, readable_runs
 
-    runs = matching_runs(config.folder)
+    runs, damaged = readable_runs(matching_runs(config.folder))
+    for why in damaged:
+        print(f"Left out of the figure: {why}.")
+    if not runs:
+        return
     figure = config.level_folder / f"returns{'' if config.tag is None else '-' + config.tag}.png"
     plot_level(runs, figure)
     print(f"Return curves of {len(runs)} run(s): {figure}")

@@ -23,6 +23,7 @@ from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
 from agents.shares import Shares, split
+from agents.state_check import load_rmsprop, require_between, require_form
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
@@ -330,11 +331,16 @@ class Learner:
 
         Bit for bit with the same number of threads; with another one, sums are rounded otherwise,
         and on another kind of device the random numbers of actions and anchors differ.
+        Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
+        own_check = ("optimizer", "action_generator", "aux_generator", "means")
+        require_form(state, self.state_dict(), unlike=own_check, any_number="envs.envs")
+        last_action, num_actions = state["envs"]["last_action"], self.agent.num_actions
+        require_between(last_action, -1, num_actions - 1, "envs.last_action")
         self.agent.load_state_dict(state["agent"])
         if self.aux is not None:
             self.aux.load_state_dict(state["aux"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_rmsprop(self._optimizer, state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
         _restore_generator(self._action_generator, state["action_generator"])
         _restore_generator(self._aux_generator, state["aux_generator"])

@@ -14,8 +14,16 @@ import numpy as np
 
 from agents.episodes import Episode
 from agents.record_files import EventFile, append_rows, cut_rows
+from agents.state_check import require_form
 
 RECENT = 100  # episodes in the mean return that is shown
+EMPTY: Mapping[str, Any] = {  # the state of a run that begins
+    "row_frames": 0,
+    "seconds": 0.0,
+    "since_row": 0.0,
+    "records": [],
+    "recent_returns": [],
+}
 
 
 class Record(NamedTuple):
@@ -44,22 +52,26 @@ class Metrics:
 
     `folder`: the run's; `every_frames`: frames between rows; `state`: of `state_dict`, for a run
     that continues. Rows beyond that state, left by a run that was killed, are cut off.
+    Raises ValueError: the state, or a table that is there, is not one that this class writes.
     """
 
     def __init__(
         self, folder: Path, every_frames: int, state: Mapping[str, Any] | None = None
     ) -> None:
-        state = state or {"row_frames": 0, "seconds": 0.0, "since_row": 0.0, "records": []}
+        state = EMPTY if state is None else state
+        require_form(state, EMPTY, "the checkpoint's metrics")
+        returns = state["recent_returns"]
+        require_form(returns, [0.0] * len(returns), "the checkpoint's metrics.recent_returns")
         self.progress_path = folder / "progress.csv"
         self.horizon_path = folder / "aux_by_horizon.csv"
         self.episodes_path = folder / "episodes.csv"
         self.every_frames = every_frames
-        self.recent_returns: deque[float] = deque(maxlen=RECENT)
+        self.recent_returns: deque[float] = deque(returns, maxlen=RECENT)
         self._row_frames = state["row_frames"]  # where the last row was written
         self._seconds = state["seconds"]  # trained until the last row, all processes together
         self._row_clock = time.monotonic() - state["since_row"]
         self._begun: tuple[int, float] | None = None  # frames and clock after the first update
-        self._records = [Record(*record) for record in state["records"]]  # not yet written
+        self._records = [_as_record(record) for record in state["records"]]  # not yet written
         for path in (self.progress_path, self.horizon_path, self.episodes_path):
             cut_rows(path, self._row_frames)
         self._events = EventFile(folder, self._row_frames)
@@ -71,7 +83,14 @@ class Metrics:
             "seconds": self._seconds,
             "since_row": time.monotonic() - self._row_clock,
             "records": [list(record) for record in self._records],
+            "recent_returns": list(self.recent_returns),
         }
+
+    @property
+    def recent_return(self) -> float | None:
+        """The mean return of the last RECENT episodes; None before the first."""
+        returns = self.recent_returns
+        return sum(returns) / len(returns) if returns else None
 
     def add(self, frames: int, episodes: Iterable[Episode]) -> None:
         """Take in the episodes that finished in the rollout that ended at `frames`."""
@@ -114,6 +133,13 @@ class Metrics:
         if frames == start:  # the first update is all that there was
             start, clock = self._row_frames, now - seconds
         return round((frames - start) / max(now - clock, 1e-9), 1)
+
+
+def _as_record(values: Any) -> Record:
+    """Return a record of `Metrics.state_dict`. Raises ValueError: it is none."""
+    require_form(values, [0, 0.0, 0, []], "the checkpoint's metrics.records")
+    require_form(values[3], [0.0] * len(values[3]), "the checkpoint's metrics.records")
+    return Record(*values)
 
 
 def _horizon_rows(

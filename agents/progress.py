@@ -1,13 +1,59 @@
 """What a run shows: a progress bar on a terminal, a line per log row elsewhere."""
 
+import os
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
+
+
+class Unbreakable:
+    """A text stream that goes on into nothing when its other end is closed, as after `| head`.
+
+    `standard_streams` puts it in the place of standard output and standard error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing where nobody listens."""
+        with self._until_closed():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing where nobody listens."""
+        with self._until_closed():
+            self._stream.flush()
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:  # a closed pipe or terminal, a full disk
+            with suppress(OSError), open(os.devnull, "w") as nothing:
+                os.dup2(nothing.fileno(), self._stream.fileno())
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Inside the block, a closed terminal or pipe raises nothing where something is printed."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (stream and cast(TextIO, Unbreakable(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 class TwoLines(Progress):

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if path.exists():
         with open(path, newline="") as file:
             columns, header = tuple(next(csv.reader(file))), False
+    unknown = [key for row in rows for key in row if key not in columns]
+    if unknown:
+        raise ValueError(f"{path} has no column {unknown[0]!r}: its first line is not this run's.")
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:
@@ -37,23 +41,37 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def cut_rows(path: Path, frames: int) -> None:
-    """Keep the complete rows of the CSV file `path` whose first column is at most `frames`.
+    """Keep the rows of the CSV file `path` whose first column is at most `frames`.
 
-    A file without any such row is removed.
+    A file without any such row is removed. What a crash left at the end, cut short or never
+    written out, goes with the later rows. Raises ValueError: there is such a line before a row
+    that must stay, so that the file is damaged.
     """
     if not path.exists():
         return
-    lines = path.read_text().splitlines(keepends=True)
-    columns = lines[0].count(",") if lines else 0
-    kept = [
-        line
-        for line in lines[1:]
-        if line.endswith("\n") and line.count(",") == columns and int(line.split(",")[0]) <= frames
-    ]
+    text = path.read_text(errors="replace")
+    header, *lines = text.splitlines(keepends=True) or [""]
+    at = [_row_frames(line, header.count(",")) for line in lines]
+    kept = [line for line, own in zip(lines, at, strict=True) if own is not None and own <= frames]
+    last = max((n for n, own in enumerate(at) if own is not None and own <= frames), default=-1)
+    if last >= 0 and not header.startswith("frames"):
+        raise ValueError(f"{path} is damaged: its first line must name the columns, frames first.")
+    if None in at[: last + 1]:
+        raise ValueError(
+            f"{path} is damaged: line {at.index(None) + 2} is not a row of it. Remove that line, "
+            "and the same command continues."
+        )
     if kept:
-        replace_file(path, "".join([lines[0], *kept]).encode())
+        replace_file(path, "".join([header, *kept]).encode())
     else:
         path.unlink()
+
+
+def _row_frames(line: str, commas: int) -> int | None:
+    """Return the frames of a row, None for what is not a whole row."""
+    first = line.split(",")[0]
+    whole = line.endswith("\n") and line.count(",") == commas
+    return int(first) if whole and re.fullmatch("[0-9]{1,18}", first) else None
 
 
 class EventFile:

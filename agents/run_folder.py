@@ -29,21 +29,30 @@ FREE = (
     "env.level_cache",
 )
 EXTENDABLE = "total_frames"
+MAX_CONFIG_BYTES = 2**20
 
 
 class RunStoppedError(Exception):
     """Training could not go on. The message says why and where the last good checkpoint is."""
 
     def __init__(self, cause: Exception, path: Path, frames: int) -> None:
+        why = sentence(cause).rstrip(".")
+        super().__init__(f"Stopped: {why}; the last good checkpoint is {path} ({frames:,} frames).")
+
+
+class FolderLostError(Exception):
+    """A run's folder was removed or replaced while it trained."""
+
+    def __init__(self, path: Path) -> None:
         super().__init__(
-            f"Stopped: {sentence(cause)}; the last good checkpoint is {path} ({frames:,} frames)."
+            f"Stopped: {path} was removed or replaced meanwhile; nothing more is written there."
         )
 
 
 class RunFolder:
     """The folder `path`, held by this process between `__enter__` and `__exit__`.
 
-    Raises ValueError: another process holds it. OSError: it cannot be written.
+    Raises ValueError: another process holds it. OSError: it cannot be written. FolderLostError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,16 +63,17 @@ class RunFolder:
 
     def __enter__(self) -> "RunFolder":
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / "lock", "a+")  # held until __exit__
+        self._lock = open(self.path / "lock", "a+", errors="replace")  # held until __exit__
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.seek(0)
-            owner = self._lock.read().strip() or "?"
+            owner = self._lock.read(20).strip() or "?"
             self._lock.close()
             raise ValueError(
                 f"{self.path} is in use by process {owner}; wait for it, or choose another tag=."
             ) from None
+        self.check_held()
         with naming(self.path):
             self._lock.truncate(0)
             self._lock.write(str(os.getpid()))
@@ -78,6 +88,16 @@ class RunFolder:
     ) -> None:
         assert self._lock is not None
         self._lock.close()  # the system frees the lock, also after a crash
+
+    def check_held(self) -> None:
+        """Raise FolderLostError if the folder was removed: another process may have it by now."""
+        assert self._lock is not None
+        try:
+            here, held = os.stat(self.path / "lock"), os.fstat(self._lock.fileno())
+        except OSError:
+            raise FolderLostError(self.path) from None
+        if (here.st_dev, here.st_ino) != (held.st_dev, held.st_ino):
+            raise FolderLostError(self.path)
 
     def load(self, settings: Mapping[str, Any], extend: bool) -> dict[str, Any] | None:
         """Return the checkpoint to continue from, or None for a run that begins here.
@@ -113,9 +133,8 @@ class RunFolder:
 
         `frames`: where this process began; `passes`: how it computes, see agents.passes.
         """
-        starts = []
-        if frames > 0:
-            starts = yaml.safe_load(self.config_path.read_text()).get("starts", [])
+        starts = read_config(self.path).get("starts") if frames > 0 else None
+        starts = list(starts) if isinstance(starts, list) else []
         start = {"frames": frames, "passes": dict(passes)}
         starts.append({**start, "versions": versions(), "git": git_state()})
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
@@ -127,15 +146,27 @@ def load_settings(path: Path) -> dict[str, Any]:
 
     Raises ValueError: there is none, or it cannot be read.
     """
+    return {key: value for key, value in read_config(path).items() if key != "starts"}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what is in a run folder's config.yaml: plain data, whoever wrote it.
+
+    Raises ValueError: there is none, or it cannot be read.
+    """
+    file = path / "config.yaml"
     try:
-        content = yaml.safe_load((path / "config.yaml").read_text())
-    except FileNotFoundError:
+        if file.stat().st_size > MAX_CONFIG_BYTES:
+            raise ValueError("too large")
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} is not the folder of a run: it has no config.yaml.") from None
-    except yaml.YAMLError:
+    # ValueError: no text, or a date that is none; RecursionError: nested too deeply
+    except (yaml.YAMLError, ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path / 'config.yaml'} cannot be read as settings.")
-    return {key: value for key, value in content.items() if key != "starts"}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ValueError(f"{file} cannot be read as settings.")
+    return content
 
 
 def first_difference(

@@ -37,6 +37,10 @@ class RunningMeans:
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Continue from `state`, on `device`."""
+        """Continue from `state`, on `device`. Raises ValueError: it has another form."""
+        if {name: total.shape for name, total in state["sums"].items()} != {
+            name: count.shape for name, count in state["counts"].items()
+        }:
+            raise ValueError("means.sums and means.counts differ in form")
         self._sums = {name: total.to(device) for name, total in state["sums"].items()}
         self._counts = {name: count.to(device) for name, count in state["counts"].items()}

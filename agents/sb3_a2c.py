@@ -21,6 +21,7 @@ from agents.config import SB3A2CConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.learner import TRAINING_SEEDS
 from agents.running_means import RunningMeans
+from agents.state_check import load_rmsprop, require_form
 
 
 class _Step(NamedTuple):
@@ -121,33 +122,51 @@ class SB3A2CLearner:
         self.model.learn(0, callback=self._episodes)  # sets up and resets, takes no step
 
     def collect(self) -> list[Episode]:
-        """Fill SB3's rollout buffer; return the episodes that ended meanwhile."""
+        """Fill SB3's rollout buffer; return the episodes that ended meanwhile.
+
+        Raises FloatingPointError if the policy's outputs are not finite.
+        """
         model = self.model
         assert model.env is not None
         self._episodes.finished = []
-        model.collect_rollouts(model.env, self._episodes, model.rollout_buffer, model.n_steps)
+        try:
+            model.collect_rollouts(model.env, self._episodes, model.rollout_buffer, model.n_steps)
+        except ValueError as error:  # PyTorch's distributions, which list the numbers they got
+            if "Expected parameter" not in str(error):
+                raise
+            raise self._diverged("the policy's logits") from error
         return self._episodes.finished
 
     def update(self) -> None:
         """SB3's gradient step on the rollout just collected.
 
-        Raises FloatingPointError if a loss is not finite; the parameters are lost then.
+        Raises FloatingPointError if a loss or a parameter is not finite; both are lost then.
         """
-        self.model.train()
         self.updates += 1
+        try:
+            self.model.train()
+        except ValueError as error:  # as in `collect`
+            if "Expected parameter" not in str(error):
+                raise
+            raise self._diverged("the policy's logits") from error
         logged = self.model.logger.name_to_value
         losses = {
             "policy_loss": logged["train/policy_loss"],
             "value_loss": logged["train/value_loss"] / 2,  # SB3 leaves out the 1/2 of ours
             "entropy": -logged["train/entropy_loss"],
         }
-        bad = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if not all(torch.isfinite(p).all() for p in self.model.policy.parameters()):
+            bad.append("the parameters after it")
         if bad:
-            raise FloatingPointError(
-                f"update {self.updates} at {self.frames} frames: not finite: {bad}"
-            )
+            raise self._diverged(", ".join(bad))
         measured = losses | {"explained_variance": logged["train/explained_variance"]}
         self._means.add(**{name: torch.tensor(float(x)) for name, x in measured.items()})
+
+    def _diverged(self, what: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"update {self.updates} at {self.frames} frames: not finite: {what}"
+        )
 
     def metrics(self) -> dict[str, float | list[float]]:
         """Means since the last call, and the learning rate, which SB3 keeps constant."""
@@ -174,11 +193,14 @@ class SB3A2CLearner:
 
         With another number of threads sums are rounded otherwise, and on another kind of device
         the random numbers of actions differ.
+        Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
         self.start()
+        own_check = ("optimizer", "generators", "means")
+        require_form(state, self.state_dict(), unlike=own_check, any_number="envs")
         model = self.model
         model.policy.load_state_dict(state["agent"])
-        model.policy.optimizer.load_state_dict(state["optimizer"])
+        load_rmsprop(model.policy.optimizer, state["optimizer"])
         model.num_timesteps, self.updates = state["timesteps"], state["updates"]
         self._envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
         # Whether it opens an episode is of no account to an agent without memory.

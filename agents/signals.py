@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: a request that the training loop answers after its update, then the end."""
+"""Ctrl-C and SIGTERM: a request that the training loop answers after its update, then the end.
+
+The hang-up of a terminal that was closed is no such request: training goes on (see
+`progress.Unbreakable`), as the records are on disk.
+"""
 
 import signal
 import threading
@@ -22,6 +26,7 @@ class Interrupted(BaseException):
 class StopSignals:
     """Between `__enter__` and `__exit__`, SIGINT and SIGTERM raise Interrupted.
 
+    A hang-up is ignored, here and in the processes that are started meanwhile.
     Inside `with signals.deferred():` the first one only sets `requested`, so that the caller can
     finish what it is at and call `raise_if_requested`; a second one raises at once.
     """
@@ -36,6 +41,7 @@ class StopSignals:
             return self  # signals are the main thread's alone: they do what they did before
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._receive)
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
 
     def __exit__(

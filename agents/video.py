@@ -1,5 +1,7 @@
 """A film of an episode: what the agent sees, and where it is in a corner."""
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -8,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from agents.files import naming
+from whole_files import replaced_when_complete
 
 SCALE = 4  # screen pixels per pixel of an observation
 INSET = 0.33  # height of the top-down picture, as a part of the film's
@@ -16,7 +19,7 @@ FRAMES_PER_SECOND = 15  # agent steps in a nominal second: real time
 
 
 class Film:
-    """Writes an MP4 file between `__enter__` and `__exit__`.
+    """Writes an MP4 file between `__enter__` and `__exit__`. Only a whole one replaces an old one.
 
     Raises ValueError: another ending than .mp4. OSError: the file cannot be written.
     """
@@ -27,9 +30,12 @@ class Film:
         self.path = path
 
     def __enter__(self) -> "Film":
-        with naming(self.path), open(self.path, "wb"):
-            pass  # ffmpeg would explain an unwritable file in many lines
-        self._writer = imageio.get_writer(self.path, fps=FRAMES_PER_SECOND, macro_block_size=2)
+        with ExitStack() as stack, naming(self.path):
+            os.stat(self.path.parent)  # a mistyped folder is not made
+            temporary = stack.enter_context(replaced_when_complete(self.path))
+            temporary.write_bytes(b"")  # ffmpeg would explain an unwritable file in many lines
+            self._writer = imageio.get_writer(temporary, fps=FRAMES_PER_SECOND, macro_block_size=2)
+            self._replacing = stack.pop_all()
         return self
 
     def __exit__(
@@ -38,7 +44,10 @@ class Film:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._writer.close()
+        with self._replacing:
+            self._writer.close()
+            if error is not None:
+                raise error  # here, so that what was there before stays
 
     def add(self, observation: np.ndarray, top_down: np.ndarray | None = None) -> None:
         """Add a picture: `observation` [H, W, C] uint8, `top_down` [H', W', 3] uint8 as inset.

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.arms import Arm, group_arms
+from analysis.command_line import CommandLine
 from analysis.figure import (
     MILLION,
     add_caption,
@@ -27,7 +28,6 @@ from analysis.figure import (
     new_figure,
     save_figure,
 )
-from analysis.files import CommandLine
 from analysis.runs import HORIZON_FILE, PROGRESS_FILE, Run, column_names, find_runs, read_table
 from analysis.statistics import FloatArray
 

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.arms import BASELINE, Arm, group_arms
+from analysis.command_line import CommandLine
 from analysis.figure import (
     MILLION,
     add_caption,
@@ -28,7 +29,6 @@ from analysis.figure import (
     new_figure,
     save_figure,
 )
-from analysis.files import CommandLine
 from analysis.published import (
     PUBLISHED_NOTE,
     draw_published,

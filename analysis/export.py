@@ -11,6 +11,7 @@ Run as `python -m analysis.export RUN... [--out FOLDER]`. Each run becomes
 
 import argparse
 import csv
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from analysis.command_line import CommandLine
 from analysis.curves import COMMITTED_RESULTS
-from analysis.files import CommandLine, replaced_when_complete
 from analysis.runs import (
     CONFIG_FILE,
     CURVES_COLUMNS,
@@ -33,7 +34,9 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
+from whole_files import replaced_when_complete
 
+FOLDER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 CURVE_BINS = 100
 HORIZON_BINS = 20
 WHOLE_NUMBERS = ("frames", "frames_from", "frames_to", "k")
@@ -51,10 +54,14 @@ PROGRESS_COLUMNS = (
 def export_run(run: Run, out: Path) -> Path:
     """Write the small version of `run` under `out`; return its folder.
 
-    Raises ValueError: the run has no finished episode, or the folder is another backend's. OSError.
+    Raises ValueError: the run has no finished episode or names no folder, or the folder is another
+    backend's. OSError.
     """
     if not len(run.returns.frames):
         raise ValueError(f"{run.folder} has no finished episode to export")
+    for name in (run.level, run.preset, run.arm):  # someone else's run could name any folder
+        if not FOLDER_NAME.fullmatch(name):
+            raise ValueError(f"{run.folder / CONFIG_FILE}: {name!r} cannot name a folder of --out")
     folder = out / run.level / run.preset / run.arm / f"seed_{run.seed}"
     if (folder / CONFIG_FILE).is_file() and open_run(folder).backend != run.backend:
         raise ValueError(f"{folder} holds a run on another backend; choose another --out")

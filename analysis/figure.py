@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.files import replaced_when_complete
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, FloatArray, aggregate_seeds
+from whole_files import replaced_when_complete
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.arms import BASELINE, COLOURS, NAMES
+from analysis.command_line import CommandLine
 from analysis.comparison import (
     CPC,
     HELPS,
@@ -30,7 +31,6 @@ from analysis.comparison import (
 )
 from analysis.curves import COMMITTED_RESULTS, choose_bins, draw_arm, finish_panel
 from analysis.figure import MILLION, add_caption, check_figure_path, house_style, new_figure
-from analysis.files import CommandLine
 from analysis.published import published_curves, published_handles
 from analysis.report import NOTHING, markdown, number, save_report, with_interval
 from analysis.scores import FINAL_SHARE

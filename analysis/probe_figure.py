@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.arms import COLOURS, OTHER_COLOUR
+from analysis.command_line import CommandLine
 from analysis.figure import (
     add_caption,
     check_figure_path,
@@ -22,7 +23,6 @@ from analysis.figure import (
     new_figure,
     save_figure,
 )
-from analysis.files import CommandLine
 from analysis.probe_table import (
     BALANCED_ACCURACY,
     CODES,

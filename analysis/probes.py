@@ -21,12 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.arms import group_arms
-from analysis.files import CommandLine, replaced_when_complete
+from analysis.command_line import CommandLine
 from analysis.linear_probes import MIN_EPISODES, probe
 from analysis.probe_figure import plot_probes
 from analysis.probe_table import Row, markdown_table, write_rows
 from analysis.runs import Run, find_runs
 from representations import EPISODES, ROWS, load_run, record
+from whole_files import replaced_when_complete
 
 
 def labelled_runs(folders: list[Path]) -> list[tuple[str, Run]]:

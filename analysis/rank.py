@@ -15,8 +15,8 @@ import numpy as np
 from scipy import stats
 
 from analysis.arms import group_arms
+from analysis.command_line import CommandLine
 from analysis.comparison import check_equal_length, level_order
-from analysis.files import CommandLine
 from analysis.report import NOTHING, markdown, number
 from analysis.scores import area, finished_runs
 

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis.figure import save_figure
-from analysis.files import replaced_when_complete
 from analysis.statistics import Estimate
+from whole_files import replaced_when_complete
 
 NOTHING = "–"
 

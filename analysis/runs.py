@@ -166,7 +166,7 @@ def open_run(folder: Path) -> Run:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{folder} is not a run's folder: it has no {CONFIG_FILE}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # not a text, nested without end
         config = None
     run = Run(folder, config if isinstance(config, Mapping) else {})
     try:
@@ -214,6 +214,19 @@ def matching_runs(run_dir: Path) -> list[Path]:
         if not differing_settings(this, other):
             matches.append(other)
     return [run.folder for run in sorted(matches, key=_order)]
+
+
+def readable_runs(folders: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """Sort `folders` into those whose tables can be drawn, and sentences on why others cannot."""
+    readable, damaged = [], []
+    for folder in folders:
+        try:
+            run = open_run(folder)
+            _ = run.returns, run.frames
+            readable.append(folder)
+        except (ValueError, OSError) as error:
+            damaged.append(str(error))
+    return readable, damaged
 
 
 def differing_settings(run: Run, other: Run) -> list[str]:

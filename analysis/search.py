@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.arms import BASELINE, NAMES
+from analysis.command_line import CommandLine
 from analysis.comparison import CPC
 from analysis.figure import add_caption, check_figure_path, house_style, new_figure
-from analysis.files import CommandLine
 from analysis.report import NOTHING, markdown, number, save_report
 from analysis.scores import FINAL_SHARE
 from analysis.trials import SCORES, SEARCHED, Trial, read_trials, sign_test, triple_text

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.arms import Arm, group_arms
-from analysis.files import CommandLine
+from analysis.command_line import CommandLine
 from analysis.report import NOTHING, markdown, number
 from analysis.runs import find_runs
 from analysis.scores import FINAL_SHARE, final_return, final_seconds

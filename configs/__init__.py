@@ -4,6 +4,7 @@ from configs.compose import Job, compose_jobs, jobs_from_command_line
 from configs.evaluation import EvaluationSettings, parse_evaluation
 from configs.learners import AnyLearner, make_learner, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
+from configs.stored_run import config_of_run
 from configs.typed import from_mapping
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ResumeConfig",
     "RunConfig",
     "compose_jobs",
+    "config_of_run",
     "from_mapping",
     "jobs_from_command_line",
     "make_learner",

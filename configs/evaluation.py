@@ -28,6 +28,7 @@ class EvaluationSettings:
     num_envs: int | None = None  # at once; null: as many as in training
     threads: int | None = None  # processor cores to use; null: all
     device: str = "auto"
+    trust: bool = False  # let the run's own settings import modules
     env: dict[str, Any] = field(default_factory=dict)  # what is not as in training
 
     def validate(self) -> None:

@@ -15,10 +15,12 @@ MAX_FRAMES = 10**15
 
 @dataclass(frozen=True)
 class LogConfig:
-    """How often a run writes, in environment frames."""
+    """How often a run writes, in environment frames and minutes."""
 
     every_frames: int = 100_000  # one row in progress.csv and TensorBoard
     checkpoint_frames: int = 1_000_000
+    checkpoint_minutes: float = 5.0  # a checkpoint is taken at the latest after so long
+    keep_checkpoints: int = 0  # how many of those by frames stay, and the best
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,14 @@ class RunConfig:
         for name, text in (("run_root", self.run_root), ("start_from", self.start_from)):
             if text is not None and not text.strip():
                 raise ValueError(f"{name} is empty; it names a folder.")
+        if not self.log.checkpoint_minutes > 0:
+            raise ValueError(
+                f"log.checkpoint_minutes is {self.log.checkpoint_minutes}; it must be above 0."
+            )
+        if self.log.keep_checkpoints < 0:
+            raise ValueError(
+                f"log.keep_checkpoints is {self.log.keep_checkpoints}; it must be at least 0."
+            )
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
         if self.device not in ("auto", "cpu", "cuda"):

@@ -8,7 +8,6 @@ level's floor, from usual distances and, unless it looks the same all around, fr
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from envs.labsim.scene import (
     Scene,
 )
 from envs.labsim.vector_env import HEIGHT, STEPS_PER_SECOND, WIDTH, LabsimVectorEnv
+from whole_files import replaced_when_complete
 
 WORLDS = 8  # one seed each
 STEPS_BETWEEN = 25  # random agent steps between two rows of views
@@ -51,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         levels = [canonical_level(level) for level in options.levels or LEVELS]
     except ValueError as error:
         parser.error(str(error))
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        for level in levels:
-            path = options.out / f"gallery_{level}.png"
+    for level in levels:
+        path = options.out / f"gallery_{level}.png"
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
             save(contact_sheet(level), path)
-            print(path)
-    except OSError as error:
-        parser.error(f"--out {options.out}: {error.strerror or error}")
+        except OSError as error:
+            parser.error(f"--out {options.out}: {error.strerror or error}")
+        print(path)
 
 
 def contact_sheet(level: str) -> NDArray[np.uint8]:
@@ -86,9 +86,8 @@ def contact_sheet(level: str) -> NDArray[np.uint8]:
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:
     """Write a PNG file that is complete as soon as it has its name."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(picture).save(partial, format="PNG")
-    partial.replace(path)
+    with replaced_when_complete(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def _objects(scene: Scene) -> list[tuple[Scene, str]]:

@@ -1,10 +1,14 @@
+import errno
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numba
+import pytest
 
 import kernels
 from agents import rmsprop
@@ -12,13 +16,10 @@ from envs.labsim import physics
 
 ROOT = kernels.ROOT
 LABSIM = ROOT / "envs" / "labsim"
-# `run_timers` is in lasertag_fighters.py; the length of a frame, which it uses, in world.py.
-TIMERS = """
-import numpy as np
-from envs.labsim.levels.lasertag_fighters import FIGHTER, run_timers
-fighter = np.zeros(1, FIGHTER)
-run_timers(fighter[0])
-print(int(fighter["decay_ms"][0]))
+# `cell_of` is in lasertag_walking.py; the size of a cell, which it uses, in text_maze.py.
+CELL_OF = """
+from envs.labsim.levels.lasertag_walking import cell_of
+print(cell_of(850.0, 0.0))
 """
 
 
@@ -41,10 +42,10 @@ def test_a_changed_constant_in_another_file_gives_new_kernels_of_labsim(tmp_path
     tree, home = tmp_path / "tree", tmp_path / "cache"
     shutil.copytree(ROOT / "envs", tree / "envs", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "kernels.py", tree)
-    assert run(TIMERS, tree, home) == 16
-    world = tree / "envs" / "labsim" / "world.py"
-    world.write_text(world.read_text().replace("FRAME_MS = 16 ", "FRAME_MS = 25 "))
-    assert run(TIMERS, tree, home) == 25
+    assert run(CELL_OF, tree, home) == 8
+    maze = tree / "envs" / "labsim" / "text_maze.py"
+    maze.write_text(maze.read_text().replace("CELL = 100.0 ", "CELL = 50.0 "))
+    assert run(CELL_OF, tree, home) == 17
     folders = list((home / "labsim").iterdir())
     assert len(folders) == 2
     assert all(list(folder.rglob("*.nbi")) for folder in folders)
@@ -118,3 +119,81 @@ def test_an_unwritable_home_is_no_obstacle(tmp_path, monkeypatch):
     folder = kernels.cache_folder("mine", [])
     assert folder.name == kernels.source_hash([])
     assert blocked not in folder.parents
+
+
+def load_kernel(path: Path):
+    """Import the module anew, as another start would."""
+    spec = importlib.util.spec_from_file_location("loops", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.number
+
+
+@pytest.fixture
+def one_kernel(tmp_path, monkeypatch):
+    """A file with a kernel that gives 7, and the folder that it is kept in."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    kernels._say.cache_clear()
+    path = tmp_path / "loops.py"
+    path.write_text("from kernels import kernel\n@kernel\ndef number():\n    return 7\n")
+    assert load_kernel(path)() == 7
+    return path, kernels.cache_folder("cpc_a2c", kernels.imported_files(path))
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize(
+    "damage", [lambda x: b"", lambda x: x[:-7], lambda x: x[:90] + bytes([x[90] ^ 4]) + x[91:]]
+)
+def test_a_damaged_cache_is_made_anew(kind, damage, one_kernel, capsys):
+    path, folder = one_kernel
+    (file,) = folder.rglob(f"*.{kind}")
+    good = file.read_bytes()
+    file.write_bytes(damage(good))
+    assert load_kernel(path)() == 7
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"The kernel cache {folder} is damaged: compiling anew."
+    kernel = load_kernel(path)
+    assert kernel() == 7
+    assert capsys.readouterr().err == ""
+    assert sum(kernel.stats.cache_hits.values()) == 1
+
+
+def test_a_cache_without_room_is_done_without(one_kernel, monkeypatch, capsys):
+    path, folder = one_kernel
+    for file in [*folder.rglob("*.nbc"), *folder.rglob("*.nbi")]:
+        file.unlink()
+
+    def full_disk(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(kernels._CheckedFiles, "_save_index", full_disk)
+    assert load_kernel(path)() == 7
+    line = capsys.readouterr().err
+    assert line == f"The kernel cache {folder} cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("others_may_write", ["mine", "mine/state"])
+def test_a_folder_that_others_may_write_to_is_not_used(others_may_write, tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    state = kernels.source_hash([])
+    first = tmp_path / "mine" / state
+    assert kernels.cache_folder("mine", []) == first
+    assert first.stat().st_mode & 0o777 == 0o700
+    (first if "state" in others_may_write else first.parent).chmod(0o777)
+    second = kernels.cache_folder("mine", [])
+    assert second == tmp_path / "temporary" / f"mine-{os.getuid()}" / state
+    second.rmdir()
+    second.symlink_to(first)
+    third = kernels.cache_folder("mine", [])
+    assert third.parent == tmp_path / "temporary"
+    assert third.stat().st_mode & 0o777 == 0o700
+    assert third != kernels.cache_folder("mine", [])
+
+
+def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    assert not kernels.is_own(tmp_path)

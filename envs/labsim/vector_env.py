@@ -20,6 +20,7 @@ from envs.labsim.batch import Batch, step_and_draw
 from envs.labsim.crew import Crew
 from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
+from envs.labsim.state_check import check_state
 from envs.labsim.top_down import draw_top_down
 from envs.labsim.world import FRAMES_PER_STEP, short_angle
 
@@ -172,11 +173,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
         Observations are not part of a state: `render_into` draws them again.
         """
-        own = self.level.state()
-        shapes = {name: array.shape for name, array in own.items()}
-        if shapes != {name: np.shape(array) for name, array in state.items()}:
-            raise ValueError(f"this is not a state of {self.num_envs} environments of this level")
-        for name, array in own.items():
+        check_state(self.level, state)
+        for name, array in self.level.state().items():
             array[...] = state[name]
         self._begun = True
 

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agents import metrics as metrics_module
 from agents.episodes import Episode
-from agents.metrics import Metrics
+from agents.metrics import EMPTY, Metrics
 from agents.record_files import append_rows, cut_rows
 
 EPISODES = [
@@ -108,7 +108,7 @@ def test_resumed_records_equal_uninterrupted_ones(tmp_path):
 
 
 def test_seconds_go_on_after_a_resume(tmp_path):
-    state = {"row_frames": 100, "seconds": 50.0, "since_row": 7.0, "records": []}
+    state = {**EMPTY, "row_frames": 100, "seconds": 50.0, "since_row": 7.0}
     row = Metrics(tmp_path, 100, state).write(200, {})
     assert 57.0 <= row["seconds"] < 60.0
     assert row["frames_per_second"] <= 14.3  # 100 frames in 7 seconds
@@ -126,9 +126,46 @@ def test_cut_drops_what_was_half_written(tmp_path):
         path.write_text(text)
         cut_rows(path, 10)
         assert path.read_text() == "frames,a\n1,2\n"
+    path.write_text("frames,a\n1,2\nx,3\n\0\0\0")  # a crash may leave pages that were not written
+    cut_rows(path, 10)
+    assert path.read_text() == "frames,a\n1,2\n"
     path.write_text("fra")
     cut_rows(path, 10)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("frames,a\n1,2\nx,3\n5,4\n", "line 3 is not a row"),
+        ("frames,a\n1,2\n\0\0\n5,4\n", "line 3 is not a row"),
+        ("\0rames,a\n1,2\n", "its first line must name the columns"),
+    ],
+)
+def test_damage_before_a_row_that_stays_is_named(text, expected, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"rows\.csv is damaged: {expected}"):
+        cut_rows(path, 10)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seconds": "7"},
+        {"seconds": math.nan},
+        {"row_frames": -7},
+        {"records": None},
+        {"records": [[1, 2.0]]},
+        {"records": [[1, 2.0, 3, ["x"]]]},
+        {"recent_returns": ["x"]},
+        {"more": 1},
+    ],
+)
+def test_state_of_another_form_is_refused(changes, tmp_path):
+    with pytest.raises(ValueError, match="the checkpoint's metrics"):
+        Metrics(tmp_path, 100, {**EMPTY, **changes})
 
 
 def test_later_rows_may_lack_a_key_but_not_bring_a_new_one(tmp_path):
@@ -136,5 +173,5 @@ def test_later_rows_may_lack_a_key_but_not_bring_a_new_one(tmp_path):
     append_rows(path, [{"frames": 1, "a": 2}])
     append_rows(path, [{"frames": 2}])
     assert path.read_text() == "frames,a\n1,2\n2,\n"
-    with pytest.raises(ValueError, match="fields not in fieldnames: 'b'"):
+    with pytest.raises(ValueError, match=r"rows\.csv has no column 'b'"):
         append_rows(path, [{"frames": 3, "b": 2}])

@@ -1,5 +1,6 @@
 """A run's folder: lock, settings, provenance."""
 
+import shutil
 import subprocess
 import sys
 
@@ -7,7 +8,13 @@ import pytest
 import yaml
 
 from agents import checkpoint
-from agents.run_folder import RunFolder, first_difference, git_state, load_settings
+from agents.run_folder import (
+    FolderLostError,
+    RunFolder,
+    first_difference,
+    git_state,
+    load_settings,
+)
 
 SETTINGS = {"seed": 3, "total_frames": 100, "device": "cpu", "agent": {"learning_rate": 0.1}}
 
@@ -15,7 +22,8 @@ SETTINGS = {"seed": 3, "total_frames": 100, "device": "cpu", "agent": {"learning
 def begin(path):
     with RunFolder(path) as folder:
         folder.write_config(SETTINGS, 0, {})
-        checkpoint.save(folder.checkpoint_path, {"learner": {"frames": 40}})
+        learner = {"frames": 40, "agent": {}}
+        checkpoint.save(folder.checkpoint_path, {"learner": learner, "metrics": {}})
 
 
 def resume(path, extend=False, **changes):
@@ -29,7 +37,7 @@ def test_new_folder_has_nothing_to_continue(tmp_path):
 
 def test_same_settings_continue_whatever_the_device_and_threads(tmp_path):
     begin(tmp_path)
-    assert resume(tmp_path)["learner"] == {"frames": 40}
+    assert resume(tmp_path)["learner"]["frames"] == 40
     assert resume(tmp_path, device="cuda", threads=5, log={"every_frames": 7}) is not None
     assert resume(tmp_path, agent={**SETTINGS["agent"], "compile": True}) is not None
 
@@ -116,6 +124,27 @@ def test_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("{")
     with pytest.raises(ValueError, match="cannot be read as settings"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 3000, b"seed: 2001-99-99", b"1: 2", b"a: b\n" * 2**18, b"- 3"]
+)
+def test_settings_that_are_none_are_refused(content, tmp_path):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.yaml cannot be read as settings"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_folder_that_was_removed_is_not_written_to(made_again, tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        folder.check_held()
+        shutil.rmtree(tmp_path / "run")
+        if made_again:
+            with RunFolder(tmp_path / "run") as another:
+                another.check_held()
+        with pytest.raises(FolderLostError, match="was removed or replaced meanwhile"):
+            folder.check_held()
 
 
 def test_settings_of_an_auxiliary_loss_that_is_none_do_not_matter():

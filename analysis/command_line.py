@@ -1,27 +1,10 @@
-"""Files that appear whole or not at all, and command lines that fail in one sentence."""
+"""Command lines on run folders that fail in one sentence."""
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
-
-
-@contextmanager
-def replaced_when_complete(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there replaces `path` on success.
-
-    An error inside the block leaves `path` as it was. Missing parent folders are made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class CommandLine(argparse.ArgumentParser):
