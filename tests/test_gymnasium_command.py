@@ -174,7 +174,7 @@ def test_module_in_the_current_folder_is_found():
     [
         ("NoReset-v0", 2, "environment 0 failed at the start: RuntimeError: no map"),
         ("Raises-v0", 1, "Stopped: environment 0 failed 3 times within"),
-        ("Nan-v0", 1, "(Nan-v0), step 3: the reward that step returned is nan."),
+        ("Nan-v0", 1, "(Nan-v0), step 3: the reward that step returned is nan"),
         (
             "OldReset-v0",
             2,

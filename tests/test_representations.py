@@ -173,7 +173,7 @@ def test_what_cannot_be_probed_is_said_in_a_sentence(root, capsys, arguments, ex
     changes = {
         "bare": {},
         "mini": {"env": settings["env"] | {"backend": "miniworld"}},
-        "sb3": {"agent": {"n_steps": 5}},
+        "sb3": {"agent": {"n_steps": 5}, "aux": {"name": "none"}},
     }
     for name, change in changes.items():
         folder = root / name / "seed_1"

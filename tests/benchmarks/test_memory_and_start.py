@@ -45,8 +45,10 @@ def test_a_run_is_started_and_measured():
 
 
 def test_a_run_that_fails_is_reported():
-    with pytest.raises(RuntimeError, match="threads"):
+    with pytest.raises(ValueError, match="threads is 5"):
         run(("env=room_watermaze", "threads=5", "env.num_envs=3"), updates=1)
+    with pytest.raises(RuntimeError, match="nowhere is not the folder of a run"):
+        run(("env=room_watermaze", "start_from=nowhere", "env.num_envs=3"), updates=1)
 
 
 def test_json(monkeypatch, capsys):
