@@ -47,7 +47,7 @@ def test_a_run_is_started_and_measured():
 def test_a_run_that_fails_is_reported():
     with pytest.raises(ValueError, match="threads is 5"):
         run(("env=room_watermaze", "threads=5", "env.num_envs=3"), updates=1)
-    with pytest.raises(RuntimeError, match="nowhere is not the folder of a run"):
+    with pytest.raises(RuntimeError, match="There is no checkpoint nowhere"):
         run(("env=room_watermaze", "start_from=nowhere", "env.num_envs=3"), updates=1)
 
 
