@@ -6,7 +6,8 @@ its MLP for vectors), without memory. Ours are the environments, the records and
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from agents.episodes import Episode, EpisodeTracker
 from agents.learner import TRAINING_SEEDS
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_form
+
+# What PyTorch says of a policy whose outputs are not finite.
+NOT_FINITE = ("Expected parameter", "probability tensor contains")
 
 
 class _Step(NamedTuple):
@@ -129,12 +133,8 @@ class SB3A2CLearner:
         model = self.model
         assert model.env is not None
         self._episodes.finished = []
-        try:
+        with self._divergence_named():
             model.collect_rollouts(model.env, self._episodes, model.rollout_buffer, model.n_steps)
-        except ValueError as error:  # PyTorch's distributions, which list the numbers they got
-            if "Expected parameter" not in str(error):
-                raise
-            raise self._diverged("the policy's logits") from error
         return self._episodes.finished
 
     def update(self) -> None:
@@ -143,12 +143,8 @@ class SB3A2CLearner:
         Raises FloatingPointError if a loss or a parameter is not finite; both are lost then.
         """
         self.updates += 1
-        try:
+        with self._divergence_named():
             self.model.train()
-        except ValueError as error:  # as in `collect`
-            if "Expected parameter" not in str(error):
-                raise
-            raise self._diverged("the policy's logits") from error
         logged = self.model.logger.name_to_value
         losses = {
             "policy_loss": logged["train/policy_loss"],
@@ -162,6 +158,20 @@ class SB3A2CLearner:
             raise self._diverged(", ".join(bad))
         measured = losses | {"explained_variance": logged["train/explained_variance"]}
         self._means.add(**{name: torch.tensor(float(x)) for name, x in measured.items()})
+
+    @contextmanager
+    def _divergence_named(self) -> Iterator[None]:
+        """Raise FloatingPointError where PyTorch meets a policy that is not finite.
+
+        Its distributions say so where they check their arguments. In a process that has used
+        torch.compile they do not, and drawing from them says so.
+        """
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            if not any(words in str(error) for words in NOT_FINITE):
+                raise
+            raise self._diverged("the policy's logits") from error
 
     def _diverged(self, what: str) -> FloatingPointError:
         return FloatingPointError(
