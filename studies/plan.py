@@ -28,8 +28,8 @@ from typing import NamedTuple
 import yaml
 
 from configs import RunConfig, compose_jobs
+from configs.compose import GROUPS
 
-GROUPS = ("env", "agent", "aux")
 Settings = list[str]
 
 
