@@ -26,22 +26,23 @@ from typing import Any
 
 import torch
 
-from agents import checkpoint
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
 from agents.evaluation import FIRST_SEED, EpisodesLostError, evaluate, mean_with_interval
-from agents.files import replace_file, sentence
 from agents.networks import Agent
-from agents.progress import EpisodeCount
-from agents.run_folder import git_state, versions
-from agents.sb3_agent import SB3Agent, load_sb3_agent
+from agents.sb3.agent import SB3Agent, load_sb3_agent
 from agents.state_check import require_form
-from agents.video import Film
 from configs import EvaluationSettings, RunConfig, config_of_run, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
+from records import checkpoint
+from records.failures import sentence
+from records.progress import EpisodeCount
+from records.run_folder import git_state, versions
+from records.video import Film
+from records.whole_files import replace_file
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,16 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents import checkpoint
 from agents.devices import available_cores, choose_device, prepare_cpu
-from agents.files import sentence
-from agents.metrics import Metrics
-from agents.progress import ProgressDisplay, standard_streams
-from agents.run_folder import FolderLostError, RunFolder, RunStoppedError
-from agents.saving import Saving
-from agents.share import ShareError
-from agents.signals import Interrupted, StopSignals
-from agents.sockets import name_socket_folder
+from agents.parallel.shard import ShareError
 from configs import (
     AnyLearner,
     Job,
@@ -45,6 +37,14 @@ from configs import (
 )
 from envs import first_wait
 from envs.pool import WorkerError
+from records import checkpoint
+from records.failures import sentence
+from records.metrics import Metrics
+from records.progress import ProgressDisplay, standard_streams
+from records.run_folder import FolderLostError, RunFolder, RunStoppedError
+from records.saving import Saving
+from records.signals import Interrupted, StopSignals
+from records.sockets import name_socket_folder
 
 STOPPED, MISTAKE = 1, 2  # exit codes
 

@@ -11,7 +11,7 @@ from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.passes import sample_actions
-from agents.sb3_agent import SB3Agent
+from agents.sb3.agent import SB3Agent
 
 FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999

@@ -18,11 +18,12 @@ from agents.config import AgentConfig
 from agents.devices import one_thread
 from agents.episodes import Episode
 from agents.fast.choose import choose_pass
+from agents.fast.rmsprop import OnePassRMSprop
 from agents.networks import Agent
+from agents.parallel.shards import Shares, split
 from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
-from agents.shares import Shares, split
 from agents.state_check import load_rmsprop, require_between, require_form
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
@@ -117,13 +118,13 @@ class Learner:
         parameter_groups: list[Any] = [
             {"params": p} for p in (self._parameters, self._aux_parameters) if p
         ]
-        self._optimizer = RMSprop(
+        rmsprop = OnePassRMSprop if fast else RMSprop
+        self._optimizer = rmsprop(
             parameter_groups,
             lr=config.learning_rate,
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
             bias_correction=config.rmsprop_bias_correction,
-            fast=fast,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
         self._shares = Shares(

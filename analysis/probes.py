@@ -25,9 +25,9 @@ from analysis.command_line import CommandLine
 from analysis.linear_probes import MIN_EPISODES, probe
 from analysis.probe_figure import plot_probes
 from analysis.probe_table import Row, markdown_table, write_rows
+from analysis.representations import EPISODES, ROWS, load_run, record
 from analysis.runs import Run, find_runs
-from representations import EPISODES, ROWS, load_run, record
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 
 def labelled_runs(folders: list[Path]) -> list[tuple[str, Run]]:

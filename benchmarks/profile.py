@@ -26,15 +26,15 @@ from typing import Any
 
 import torch
 
-import agents.share
+import agents.parallel.shard
 from agents.devices import available_cores, prepare_cpu
 from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
-from agents.metrics import Metrics
 from benchmarks.stopwatch import Clock, Stopwatch
 from benchmarks.stopwatch import Path as CallPath
 from benchmarks.train_speed import PRESETS, build_learner
 from envs import FRAMES_PER_STEP
+from records.metrics import Metrics
 
 ROW_FRAMES = 100_000  # frames between rows of progress.csv, as in configs/config.yaml
 TRACED_UPDATES = 3
@@ -97,7 +97,7 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(envs, "step_into", "environments")
     step_then_draw(watch, envs)
     watch.watch(envs.level, "begin", "begin")
-    watch.watch(agents.share, "collect", "rollout")
+    watch.watch(agents.parallel.shard, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
     watch.watch(actor, "act", "act")
     acting, network = actor._network, share.network

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from agents import checkpoint
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.learner import Learner
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
 from envs.interop import SB3VecEnv
+from records import checkpoint
 
 AnyLearner = Learner | SB3A2CLearner
 IMAGE_BYTES = 72 * 96 * 3  # what every level shows

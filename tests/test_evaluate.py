@@ -24,12 +24,12 @@ from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
 from agents.networks import Agent
 from agents.passes import PlainPass
-from agents.progress import EpisodeCount
 from agents.rollout import Rollout
-from agents.video import picture
 from configs import RunConfig, learners, parse_evaluation
 from cpc_aux.config import AuxConfig
 from envs import EnvConfig
+from records.progress import EpisodeCount
+from records.video import picture
 from tests.envs.dmlab.conftest import STAND_IN
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train

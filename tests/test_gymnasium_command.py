@@ -9,9 +9,9 @@ import pytest
 
 import evaluate
 import train_agent
-from agents import checkpoint
 from agents.learner import Learner
 from envs.pool import worker_group
+from records import checkpoint
 from tests.envs.pool_envs import running
 
 TINY = (

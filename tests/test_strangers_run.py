@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 import evaluate
-from agents import checkpoint
 from analysis import export
 from configs import compose_jobs, config_of_run
+from records import checkpoint
 
 PAYLOAD = "from pathlib import Path\nPath('executed').touch()\ndef wrap(env):\n    return env\n"
 RUN = Path("runs/gymnasium/CartPole-v1/a2c_laptop/none/seed_1")

@@ -15,9 +15,10 @@ import torch
 import yaml
 
 import train_agent
-from agents import checkpoint, share, shares
 from agents.learner import Learner
+from agents.parallel import shard, shards
 from configs import learners
+from records import checkpoint
 from tests.envs.pool_envs import wait_until
 from tests.known_answer_envs import RandomEnds
 
@@ -180,8 +181,8 @@ def test_a_lost_share_stops_with_the_cause_and_keeps_the_checkpoint(
         if learner.updates == 10:
             os.kill(learner._shares.remote[0].process.pid, number)
             if number == signal.SIGSTOP:
-                monkeypatch.setattr(shares, "PATIENCE_S", 0.5)
-                monkeypatch.setattr(share, "CLOSE_PATIENCE_S", 0.5)
+                monkeypatch.setattr(shards, "PATIENCE_S", 0.5)
+                monkeypatch.setattr(shard, "CLOSE_PATIENCE_S", 0.5)
         update(learner)
 
     monkeypatch.setattr(Learner, "update", losing_update)

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import train_agent
-from agents import checkpoint
-from agents.run_folder import read_config
+from records import checkpoint
+from records.run_folder import read_config
 from tests.campaigns.trial import attempt, equal, stop_at
 
 ROOT = Path(__file__).resolve().parents[2]
