@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.devices import available_cores, choose_device, prepare_cpu
-from agents.parallel.shard import ShareError
+from agents.parallel.process import ShardError
 from configs import (
     AnyLearner,
     Job,
@@ -99,7 +99,7 @@ def run_job(job: Job, name: str, signals: StopSignals) -> int:
             train(job.config, folder, signals)
         draw_figures(job.config, job.settings)
         return 0
-    except (RunStoppedError, FolderLostError, ShareError) as error:
+    except (RunStoppedError, FolderLostError, ShardError) as error:
         report(error, name)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
@@ -223,7 +223,7 @@ def loop(
         except WorkerError as error:  # the parameters are as good as ever
             saving.save()
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
-    except (FloatingPointError, ValueError, OSError, ShareError) as error:
+    except (FloatingPointError, ValueError, OSError, ShardError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
 
 

@@ -70,7 +70,7 @@ def one_thread() -> Iterator[None]:
     """Let each of PyTorch's operations use this thread alone.
 
     Its other threads go on looking for work for milliseconds after an operation, on cores that the
-    shares of a batch need.
+    shards of a batch need.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """The learner: collects a rollout, then makes one gradient step on it.
 
-On a CPU both are done in shares: each core acts in some of the environments, carries them through
-the network and back, and the shares' gradients are summed. On small networks this uses the cores
+On a CPU both are done in shards: each core acts in some of the environments, carries them through
+the network and back, and the shards' gradients are summed. On small networks this uses the cores
 better than splitting every single operation over them. The losses see the whole batch.
 """
 
@@ -20,7 +20,7 @@ from agents.episodes import Episode
 from agents.fast.choose import choose_pass
 from agents.fast.rmsprop import OnePassRMSprop
 from agents.networks import Agent
-from agents.parallel.shards import Shares, split
+from agents.parallel.shards import Shards, split
 from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
@@ -90,8 +90,8 @@ class Learner:
         self._seed = seed
         self._device = device
 
-        shares = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
-        envs_of = split(B, shares)
+        shards = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
+        envs_of = split(B, shards)
         envs = make_envs(envs_of[0].stop)
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
@@ -127,7 +127,7 @@ class Learner:
             bias_correction=config.rmsprop_bias_correction,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
-        self._shares = Shares(
+        self._shards = Shards(
             envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
         )
         self._action_generator = self._make_generator(0)
@@ -156,13 +156,13 @@ class Learner:
         num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
         seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
-        self._shares.start(seeds)
+        self._shards.start(seeds)
 
     @one_thread()
     def collect(self) -> list[Episode]:
         """Fill the batch; return the episodes that ended meanwhile."""
         self._batch.exponential_noise.exponential_(generator=self._action_generator)
-        episodes = self._shares.collect()
+        episodes = self._shards.collect()
         self.frames += self.frames_per_rollout
         return episodes
 
@@ -175,7 +175,7 @@ class Learner:
         batch = self._batch
         if not batch.valid.any():
             return  # every environment was lost in every step: nothing to learn from
-        # Leaves: the losses' gradients stop here, and each share carries its part on from here.
+        # Leaves: the losses' gradients stop here, and each shard carries its part on from here.
         outputs = (batch.logits, batch.value, batch.embedding, batch.context)
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
@@ -266,7 +266,7 @@ class Learner:
         of_aux = (grad_embedding, batch.grad_embedding), (grad_context, batch.grad_context)
         for gradient, out in of_aux:
             torch.mul(gradient.expand_as(out), self.aux_weight, out=out)
-        return self._shares.backward(retain_graph)
+        return self._shards.backward(retain_graph)
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
         """Raise FloatingPointError that names what is not finite.
@@ -311,7 +311,7 @@ class Learner:
         "env/worker_restarts": how many of these were replaced since the run began.
         """
         rate = {"learning_rate": self.learning_rate}
-        return {**rate, **self._shares.first.metrics(), **self._means.pop()}
+        return {**rate, **self._shards.first.metrics(), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
@@ -323,7 +323,7 @@ class Learner:
             "updates": self.updates,
             "action_generator": self._action_generator.get_state(),
             "aux_generator": self._aux_generator.get_state(),
-            "envs": self._shares.state_dict(),
+            "envs": self._shards.state_dict(),
             "means": self._means.state_dict(),
         }
 
@@ -345,12 +345,12 @@ class Learner:
         self.frames, self.updates = state["frames"], state["updates"]
         _restore_generator(self._action_generator, state["action_generator"])
         _restore_generator(self._aux_generator, state["aux_generator"])
-        self._shares.load_state_dict(state["envs"])
+        self._shards.load_state_dict(state["envs"])
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the processes and close the environments."""
-        self._shares.close()
+        self._shards.close()
 
 
 def _restore_generator(generator: torch.Generator, state: Tensor) -> None:

@@ -52,9 +52,9 @@ def make_learner(
             "agent.compile is true, but this run is on a CPU, which it makes no faster; "
             "set agent.compile=false."
         )
-    # On a CPU each core has a share of the batch, unless the environments have processes of their
+    # On a CPU each core has a shard of the batch, unless the environments have processes of their
     # own: then these, and on a GPU the engine's threads, use the cores.
-    shares = threads if device.type == "cpu" and not config.env.in_workers else 1
+    shards = threads if device.type == "cpu" and not config.env.in_workers else 1
     fast = config.fast == "auto"
     return Learner(
         config.agent,
@@ -62,16 +62,16 @@ def make_learner(
             make_envs,
             config.env,
             stagger=True,
-            num_threads=1 if shares > 1 else threads,
+            num_threads=1 if shards > 1 else threads,
             keep_final_obs=config.agent.bootstrap_on_timeout,
         ),
         num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux, num_threads=shares, fast=fast),
+        make_aux=partial(make_aux, config.aux, num_threads=shards, fast=fast),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,
         device=device,
-        num_threads=shares,
+        num_threads=shards,
         frames_per_step=frames_per_step(config.env),
         fast=fast,
     )

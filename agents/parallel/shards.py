@@ -1,4 +1,4 @@
-"""All shares of a batch, at work at once: the first in a thread, the others in processes."""
+"""All shards of a batch, at work at once: the first in a thread, the others in processes."""
 
 import itertools
 import time
@@ -15,33 +15,34 @@ from agents.config import AgentConfig
 from agents.devices import prepare_worker
 from agents.episodes import Episode
 from agents.networks import Agent
-from agents.parallel.shard import RemoteShare, Share, join, part
+from agents.parallel.process import ShardProcess
+from agents.parallel.shard import Shard, join, part
 from agents.passes import Pass
 from agents.rollout import Batch, Rollout
 
-# How much longer than the first one the other shares may take: so many seconds, in which a new
+# How much longer than the first one the other shards may take: so many seconds, in which a new
 # process starts and compiles its kernels, or so many times as long.
 PATIENCE_S = 120.0
 PATIENCE = 10.0
 
 
-def split(num_envs: int, num_shares: int) -> list[slice]:
-    """The environments of each share, as equal in number as possible."""
-    ends = np.linspace(0, num_envs, num_shares + 1).astype(int).tolist()
+def split(num_envs: int, num_shards: int) -> list[slice]:
+    """The environments of each shard, as equal in number as possible."""
+    ends = np.linspace(0, num_envs, num_shards + 1).astype(int).tolist()
     return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
-class Shares:
-    """The shares of a batch and their gradients.
+class Shards:
+    """The shards of a batch and their gradients.
 
     Args:
-        envs_of: the environments of each share.
-        envs: those of the first share; closed with it.
+        envs_of: the environments of each shard.
+        envs: those of the first shard; closed with it.
         make_envs: makes those of the others, given how many, in their processes.
         config: hyper-parameters.
         agent: the network, on the device of the batch.
         make_pass: makes the agent's pass for a rollout; picklable.
-        batch: filled by the shares. With more than one share, it and the agent's parameters move
+        batch: filled by the shards. With more than one shard, it and the agent's parameters move
             to memory that all processes see.
     """
 
@@ -57,7 +58,7 @@ class Shares:
     ) -> None:
         self._envs_of = envs_of
         parameters = list(agent.parameters())
-        # One list of gradients per share, each laid out in memory as its parameter.
+        # One list of gradients per shard, each laid out in memory as its parameter.
         self._gradients = [[torch.zeros_like(p) for p in parameters] for _ in envs_of]
         if len(envs_of) > 1:
             for tensor in (*parameters, *itertools.chain(*self._gradients), *batch):
@@ -66,27 +67,27 @@ class Shares:
             (config, agent, make_pass, batch.select_envs(own.start, own.stop), gradients)
             for own, gradients in zip(envs_of, self._gradients, strict=True)
         ]
-        self.first = Share(envs, *arguments[0])
-        self.remote = [
-            RemoteShare(make_envs, own.stop - own.start, *args)
+        self.first = Shard(envs, *arguments[0])
+        self.others = [
+            ShardProcess(make_envs, own.stop - own.start, *args)
             for own, args in zip(envs_of[1:], arguments[1:], strict=True)
         ]
-        # The first share's own thread: what is prepared for it is not for the rest of the process.
+        # The first shard's own thread: what is prepared for it is not for the rest of the process.
         self._thread = ThreadPoolExecutor(1, initializer=prepare_worker)
 
     def _run(self, method: str, *arguments: Sequence[Any]) -> list[Any]:
-        """Let all shares run a method at once; return the results.
+        """Let all shards run a method at once; return the results.
 
-        Of each argument, share k gets entry k. Raises ShareError: the process of one failed.
+        Of each argument, shard k gets entry k. Raises ShardError: the process of one failed.
         """
         own, *others = [tuple(a[k] for a in arguments) for k in range(len(self._envs_of))]
-        for share, args in zip(self.remote, others, strict=True):
-            share.call(method, *args)
+        for shard, args in zip(self.others, others, strict=True):
+            shard.call(method, *args)
         start = time.monotonic()
         result = self._thread.submit(getattr(self.first, method), *own).result()
-        # All shares have as much to do.
+        # All shards have as much to do.
         patience_s = max(PATIENCE_S, PATIENCE * (time.monotonic() - start))
-        return [result, *(share.result(patience_s) for share in self.remote)]
+        return [result, *(shard.result(patience_s) for shard in self.others)]
 
     def start(self, seeds: Sequence[int]) -> None:
         """Begin an episode in every environment."""
@@ -97,7 +98,7 @@ class Shares:
         return list(itertools.chain.from_iterable(self._run("collect")))
 
     def backward(self, retain_graph: bool) -> list[Tensor]:
-        """Carry the gradients in the batch on to the agent's parameters, summed over the shares.
+        """Carry the gradients in the batch on to the agent's parameters, summed over the shards.
 
         The next call overwrites them.
         """
@@ -114,12 +115,12 @@ class Shares:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state of as many environments, in whatever shares."""
+        """Continue from a state of as many environments, in whatever shards."""
         self._run("load_state_dict", [part(state, own) for own in self._envs_of])
 
     def close(self) -> None:
         """End the processes and close the environments."""
         self._thread.shutdown()
         self.first.close()
-        for share in self.remote:
-            share.close()
+        for shard in self.others:
+            shard.close()

@@ -31,11 +31,11 @@ def test_parts_sum_to_the_whole(profiled):
     assert sums["other"] < 0.25 * elapsed  # tiny updates: much of the time is between the parts
 
 
-def test_every_part_of_one_share_is_seen(profiled):
+def test_every_part_of_one_shard_is_seen(profiled):
     watch, *_ = profiled
     sums = watch.by_part(part_of)
-    # No episode begins in so short a time, and there is no other share.
-    assert set(sums) | {"maps and respawns", "waiting for other shares"} == set(ORDER)
+    # No episode begins in so short a time, and there is no other shard.
+    assert set(sums) | {"maps and respawns", "waiting for other shards"} == set(ORDER)
     assert set(PARTS.values()) < set(ORDER)
 
 
@@ -52,7 +52,7 @@ def test_waiting_for_another_process_is_timed():
     training, watch = Training("a2c", "none", 2, SMALL[:2]), Stopwatch()
     training.watched_block(watch, 0.0)
     training.close()
-    assert watch.by_part(part_of)["waiting for other shares"] > 0.0
+    assert watch.by_part(part_of)["waiting for other shards"] > 0.0
 
 
 def test_trace_is_a_chrome_trace_of_the_same_parts(tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def test_trace_is_a_chrome_trace_of_the_same_parts(tmp_path, monkeypatch):
     profile.main(["--trace", str(tmp_path / "trace.json")])
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     names = {event["name"] for event in events}
-    assert {"render", "encode", "encoder_backward", "lstm"} <= names  # in the share's own thread
+    assert {"render", "encode", "encoder_backward", "lstm"} <= names  # in the shard's own thread
     assert {"a2c_loss", "optimiser", "aten::mm"} <= names
 
 
