@@ -40,7 +40,7 @@ from envs.pool import WorkerError
 from records import checkpoint
 from records.failures import sentence
 from records.progress import EpisodeCount
-from records.run_folder import git_state, versions
+from records.provenance import git_state, versions
 from records.video import Film
 from records.whole_files import replace_file
 

@@ -29,10 +29,10 @@ from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.parallel.process import ShardError
 from configs import (
     AnyLearner,
-    Job,
     RunConfig,
-    jobs_from_command_line,
+    RunRequest,
     make_learner,
+    requests_from_command_line,
     take_weights,
 )
 from envs import first_wait
@@ -56,48 +56,48 @@ def main(argv: list[str] | None = None) -> int:
     name_socket_folder()
     with standard_streams(), StopSignals() as signals:
         try:
-            jobs = jobs_from_command_line(argv, description=str(__doc__))
-            codes = run_jobs(jobs, signals)
+            requests = requests_from_command_line(argv, description=str(__doc__))
+            codes = run_requests(requests, signals)
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
             return interrupted.exit_code
         except (ValueError, OSError) as error:
             print(sentence(error), file=sys.stderr)
             return MISTAKE
-    if len(jobs) > 1:
-        print(f"{codes.count(0)} of {len(jobs)} runs are complete.")
+    if len(requests) > 1:
+        print(f"{codes.count(0)} of {len(requests)} runs are complete.")
     return max(codes)
 
 
-def run_jobs(jobs: list[Job], signals: StopSignals) -> list[int]:
+def run_requests(requests: list[RunRequest], signals: StopSignals) -> list[int]:
     """Train all runs, one after the other; return the exit code of each.
 
     Mistakes are told before the first one starts.
     """
-    common = set(jobs[0].settings).intersection(*(job.settings for job in jobs))
-    names = [shlex.join(s for s in job.settings if s not in common) for job in jobs]
-    for job, name in zip(jobs, names, strict=True):
+    common = set(requests[0].settings).intersection(*(request.settings for request in requests))
+    names = [shlex.join(s for s in request.settings if s not in common) for request in requests]
+    for request, name in zip(requests, names, strict=True):
         try:
-            if job.config is None:
-                raise ValueError(job.error)
+            if request.config is None:
+                raise ValueError(request.error)
         except ValueError as error:
             report(error, name)
     codes = []
-    for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
-        if job.config is not None and len(jobs) > 1:
-            print(f"Run {number} of {len(jobs)}: {name}", flush=True)
-        codes.append(run_job(job, name, signals))
+    for number, (request, name) in enumerate(zip(requests, names, strict=True), 1):
+        if request.config is not None and len(requests) > 1:
+            print(f"Run {number} of {len(requests)}: {name}", flush=True)
+        codes.append(run_request(request, name, signals))
     return codes
 
 
-def run_job(job: Job, name: str, signals: StopSignals) -> int:
+def run_request(request: RunRequest, name: str, signals: StopSignals) -> int:
     """Train one run to its end, report what fails; return the exit code."""
-    if job.config is None:
+    if request.config is None:
         return MISTAKE
     try:
-        with RunFolder(job.config.folder) as folder:
-            train(job.config, folder, signals)
-        draw_figures(job.config, job.settings)
+        with RunFolder(request.config.folder) as folder:
+            train(request.config, folder, signals)
+        draw_figures(request.config, request.settings)
         return 0
     except (RunStoppedError, FolderLostError, ShardError) as error:
         report(error, name)

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from configs.typed import from_mapping
+from configs.from_mapping import from_mapping
 from envs.config import EnvConfig
 
 MAX_SEED = 2**30  # added to the first seed that training never uses, it stays a seed of labsim's

@@ -2,10 +2,7 @@
 
 import fcntl
 import os
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -14,23 +11,9 @@ import yaml
 
 from records import checkpoint
 from records.failures import sentence
+from records.provenance import git_state, versions
+from records.settings import EXTENDABLE, first_difference, load_settings, read_config
 from records.whole_files import naming, replace_file
-
-PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines3", "cpc-a2c")
-# What may differ when a run continues: none of it changes what is learned.
-FREE = (
-    "device",
-    "fast",
-    "run_root",
-    "threads",
-    "log",
-    "resume",
-    "agent.compile",
-    "env.worker_timeout_s",
-    "env.level_cache",
-)
-EXTENDABLE = "total_frames"
-MAX_CONFIG_BYTES = 2**20
 
 
 class RunStoppedError(Exception):
@@ -140,89 +123,3 @@ class RunFolder:
         starts.append({**start, "versions": versions(), "git": git_state()})
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
         replace_file(self.config_path, text.encode())
-
-
-def load_settings(path: Path) -> dict[str, Any]:
-    """Return the settings in a run folder's config.yaml.
-
-    Raises ValueError: there is none, or it cannot be read.
-    """
-    return {key: value for key, value in read_config(path).items() if key != "starts"}
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return what is in a run folder's config.yaml: plain data, whoever wrote it.
-
-    Raises ValueError: there is none, or it cannot be read.
-    """
-    file = path / "config.yaml"
-    try:
-        if file.stat().st_size > MAX_CONFIG_BYTES:
-            raise ValueError("too large")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path} is not the folder of a run: it has no config.yaml.") from None
-    # ValueError: no text, or a date that is none; RecursionError: nested too deeply
-    except (yaml.YAMLError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ValueError(f"{file} cannot be read as settings.")
-    return content
-
-
-def first_difference(
-    old: Mapping[str, Any], new: Mapping[str, Any], free: tuple[str, ...] = FREE
-) -> tuple[str, Any, Any] | None:
-    """Return (key, old value, new value) of the first setting that differs, or None.
-
-    Keys in `free`, whole or by their first part, are not compared, nor the other keys of an
-    auxiliary loss that is "none" in both. `total_frames` comes last, so that it is named only where
-    it is the only difference.
-    """
-    before, now = _flat(old), _flat(new)
-    if before.get("aux.name") == now.get("aux.name") == "none":
-        free = (*free, "aux")
-    keys = sorted(before.keys() | now.keys(), key=lambda key: (key == EXTENDABLE, key))
-    for key in keys:
-        is_free = key in free or key.split(".")[0] in free
-        if not is_free and before.get(key) != now.get(key):
-            return key, before.get(key), now.get(key)
-    return None
-
-
-def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{path}{key}."))
-        else:
-            flat[path + key] = value
-    return flat
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def git_state() -> dict[str, Any]:
-    """Return {"commit": hash or None, "dirty": bool or None} of the checkout this code is from."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():  # an installed wheel; a repository around it says nothing
-        return {"commit": None, "dirty": None}
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.CalledProcessError):  # no git, or no commit yet
-        return {"commit": None, "dirty": None}

@@ -250,8 +250,8 @@ def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypat
 def test_mistakes_of_a_sweep_are_told_before_it_begins(monkeypatch, capsys):
     monkeypatch.setattr(
         train_agent,
-        "run_job",
-        lambda job, *_: 2 if job.error else print("trained", file=sys.stderr) or 0,
+        "run_request",
+        lambda request, *_: 2 if request.error else print("trained", file=sys.stderr) or 0,
     )
     assert train("-m", "env.num_envs=3,banana") == 2
     mistake, trained = capsys.readouterr().err.splitlines()

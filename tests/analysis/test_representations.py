@@ -14,7 +14,7 @@ from analysis.probe_table import read_rows
 from analysis.representations import load_run, make_networks, record, reward_facts
 from configs import RunConfig, make_learner
 from envs.labsim.vector_env import LabsimVectorEnv
-from records.run_folder import load_settings
+from records.settings import load_settings
 
 LEVEL = "seekavoid_arena_01"
 RUN = Path("runs/labsim") / LEVEL / "a2c_laptop/cpc/seed_3"

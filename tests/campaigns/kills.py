@@ -24,7 +24,7 @@ from pathlib import Path
 
 import train_agent
 from records import checkpoint
-from records.run_folder import read_config
+from records.settings import read_config
 from tests.campaigns.trial import attempt, equal, stop_at
 
 ROOT = Path(__file__).resolve().parents[2]

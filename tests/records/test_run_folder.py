@@ -8,13 +8,9 @@ import pytest
 import yaml
 
 from records import checkpoint
-from records.run_folder import (
-    FolderLostError,
-    RunFolder,
-    first_difference,
-    git_state,
-    load_settings,
-)
+from records.provenance import git_state
+from records.run_folder import FolderLostError, RunFolder
+from records.settings import first_difference, load_settings
 
 SETTINGS = {"seed": 3, "total_frames": 100, "device": "cpu", "agent": {"learning_rate": 0.1}}
 
@@ -156,7 +152,7 @@ def test_settings_of_an_auxiliary_loss_that_is_none_do_not_matter():
     assert first_difference(settings("none", 5), settings("cpc", 5)) == ("aux.name", "none", "cpc")
 
 
-def test_first_difference_ignores_what_is_free():
+def test_first_difference_ignores_what_may_differ():
     assert first_difference({"log": {"a": 1}, "x": 1}, {"log": {"a": 2}, "x": 1}) is None
     assert first_difference({"x": {"y": 1}}, {"x": {"y": 2}}) == ("x.y", 1, 2)
     patience = [{"env": {"worker_timeout_s": s, "level": "a"}} for s in (3, 5)]
