@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.a2c import A2CLoss, a2c_loss
-from agents.batched_env import BatchedEnv
+from agents.batched_env import EVALUATION_SEEDS, BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import one_thread
 from agents.episodes import Episode
@@ -27,7 +27,6 @@ from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_between, require_form
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
-TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 256
 
@@ -155,7 +154,7 @@ class Learner:
         """Reset every environment; the first call compiles the engine's kernels."""
         num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
-        seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
+        seeds = (sequence.generate_state(num_envs) % EVALUATION_SEEDS).tolist()
         self._shards.start(seeds)
 
     @one_thread()

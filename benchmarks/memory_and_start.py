@@ -21,7 +21,7 @@ from pathlib import Path
 
 from agents.config import AgentConfig
 from benchmarks.process_tree import Memory, memory_of_tree
-from configs import compose_requests
+from configs import compose_runs
 from envs import FRAMES_PER_STEP
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ MEMORY_INTERVAL = 0.25  # seconds
 
 def run(settings: Sequence[str], updates: int) -> dict[str, float]:
     """Train for some updates; raises RuntimeError if the command fails."""
-    (request,) = compose_requests(list(settings))
+    (request,) = compose_runs(list(settings))
     if request.config is None:
         raise ValueError(request.error)
     assert isinstance(request.config.agent, AgentConfig)

@@ -24,7 +24,7 @@ from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
-from configs import RunConfig, compose_requests, make_learner
+from configs import RunConfig, compose_runs, make_learner
 from envs import FRAMES_PER_STEP
 
 PRESETS = ("a2c", "a2c_laptop")
@@ -40,7 +40,7 @@ def build_learner(
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
     changes = [*settings, f"total_frames={10**12}"]  # the learning rate stays as it is
-    (request,) = compose_requests(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
+    (request,) = compose_runs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
     if request.config is None:
         raise ValueError(request.error)
     learner = make_learner(request.config, torch.device("cpu"), threads, make_envs)

@@ -1,9 +1,9 @@
 """Settings: a run's schema, yaml files and composition, and the learner they make; evaluation's."""
 
-from configs.compose import RunRequest, compose_requests, requests_from_command_line
+from configs.compose import RunRequest, compose_runs, parse_runs
 from configs.evaluation import EvaluationSettings, parse_evaluation
 from configs.from_mapping import from_mapping
-from configs.learners import AnyLearner, make_learner, take_weights
+from configs.learners import AnyLearner, load_agent, make_learner, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.stored_run import config_of_run
 
@@ -14,11 +14,12 @@ __all__ = [
     "ResumeConfig",
     "RunConfig",
     "RunRequest",
-    "compose_requests",
+    "compose_runs",
     "config_of_run",
     "from_mapping",
+    "load_agent",
     "make_learner",
     "parse_evaluation",
-    "requests_from_command_line",
+    "parse_runs",
     "take_weights",
 ]

@@ -35,12 +35,13 @@ class RunRequest(NamedTuple):
     settings: tuple[str, ...]  # key=value, one value each
     config: RunConfig | None
     error: str | None
+    name: str = ""  # the settings that tell it from the others of a sweep
 
 
-def requests_from_command_line(argv: list[str] | None, description: str) -> list[RunRequest]:
+def parse_runs(argv: list[str] | None, description: str) -> list[RunRequest]:
     """Return the runs that a command line asks for (None: this process's own).
 
-    `-h` prints `description` and ends the program. Raises ValueError: see `compose_requests`.
+    `-h` prints `description` and ends the program. Raises ValueError: see `compose_runs`.
     """
     groups = "\n".join(f"  {group}={' | '.join(options(group))}" for group in GROUPS)
     parser = argparse.ArgumentParser(
@@ -55,10 +56,10 @@ def requests_from_command_line(argv: list[str] | None, description: str) -> list
         raise ValueError(
             f"{unknown[0]} is not an option; allowed: -m, -h, key=value settings and files of them."
         )
-    return compose_requests(arguments.settings, arguments.multirun)
+    return compose_runs(arguments.settings, arguments.multirun)
 
 
-def compose_requests(arguments: list[str], multirun: bool = False) -> list[RunRequest]:
+def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunRequest]:
     """Return the runs that `arguments` (Hydra's key=value grammar, files of settings) ask for.
 
     With `multirun`, a key may have several values (`seed=1,2,3`, `seed=range(1,4)`), and every
@@ -73,7 +74,11 @@ def compose_requests(arguments: list[str], multirun: bool = False) -> list[RunRe
     alternatives += [_alternatives(setting, multirun) for setting in settings]
     requests = [_request(settings) for settings in itertools.product(*alternatives)]
     _refuse_a_shared_folder(requests)
-    return requests
+    common = set(requests[0].settings).intersection(*(request.settings for request in requests))
+    return [
+        request._replace(name=shlex.join(s for s in request.settings if s not in common))
+        for request in requests
+    ]
 
 
 def _refuse_a_shared_folder(requests: list[RunRequest]) -> None:

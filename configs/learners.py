@@ -1,4 +1,4 @@
-"""A run's settings to what trains: our agent in its environments, or Stable-Baselines3's."""
+"""A run's settings to what trains or plays: our agent, or Stable-Baselines3's."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,10 @@ import torch
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.learner import Learner
+from agents.networks import Agent
+from agents.sb3.agent import SB3Agent, load_sb3_agent
 from agents.sb3.learner import SB3A2CLearner
+from agents.state_check import require_form
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
@@ -119,3 +122,22 @@ def take_weights(learner: AnyLearner, run: Path) -> None:
             "agent.network and the shapes of its observations and actions must be this run's."
         )
     agent.load_state_dict(weights)
+
+
+def load_agent(
+    config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
+) -> Agent | SB3Agent:
+    """Return the agent of `config` with the parameters `state`.
+
+    Raises ValueError: they are no such agent's.
+    """
+    space, actions = env.single_observation_space, env.single_action_space
+    agent: Agent | SB3Agent
+    if isinstance(config.agent, SB3A2CConfig):
+        agent = load_sb3_agent(space, actions, state)
+        require_form(state, agent.policy.state_dict(), "agent")
+    else:
+        agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
+        require_form(state, agent.state_dict(), "agent")
+        agent.load_state_dict(state)
+    return agent.to(device)

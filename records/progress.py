@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any, Self, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -66,28 +66,14 @@ class TwoLines(Progress):
             yield Text(task.fields["text"])
 
 
-class ProgressDisplay:
-    """Shows how far the run `title` is, between `__enter__` and `__exit__`."""
+class _Display:
+    """A bar between `__enter__` and `__exit__`, on a terminal."""
 
-    def __init__(
-        self, title: str, total_frames: int, frames: int, console: Console | None = None
-    ) -> None:
-        self.console = console or Console()
-        self._title = title
-        self._total_frames = total_frames
-        self._start: tuple[int, float] | None = None  # frames and clock after the first update
-        self._bar = TwoLines(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
-            refresh_per_second=2,
-        )
-        text = "waiting for the first log row ..."
-        self._task = self._bar.add_task(title, total=total_frames, completed=frames, text=text)
+    def __init__(self, bar: Progress) -> None:
+        self.console = bar.console
+        self._bar = bar
 
-    def __enter__(self) -> "ProgressDisplay":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
@@ -98,6 +84,29 @@ class ProgressDisplay:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+class ProgressDisplay(_Display):
+    """Shows how far the run `title` is, between `__enter__` and `__exit__`."""
+
+    def __init__(
+        self, title: str, total_frames: int, frames: int, console: Console | None = None
+    ) -> None:
+        console = console or Console()
+        bar = TwoLines(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            refresh_per_second=2,
+        )
+        super().__init__(bar)
+        self._title = title
+        self._total_frames = total_frames
+        self._start: tuple[int, float] | None = None  # frames and clock after the first update
+        text = "waiting for the first log row ..."
+        self._task = self._bar.add_task(title, total=total_frames, completed=frames, text=text)
 
     def advance(self, frames: int) -> None:
         """Move the bar. The first update compiles, and is left out of the speed."""
@@ -133,29 +142,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class EpisodeCount:
+class EpisodeCount(_Display):
     """Shows how many of `total` episodes have ended: a bar, or a line per tenth off terminals."""
 
     def __init__(self, total: int, console: Console | None = None) -> None:
-        self.console = console or Console()
+        console = console or Console()
+        super().__init__(Progress(console=console, disable=not console.is_terminal, transient=True))
         self._total = total
         self._shown = 0
-        self._bar = Progress(
-            console=self.console, disable=not self.console.is_terminal, transient=True
-        )
         self._task = self._bar.add_task("episodes", total=total)
-
-    def __enter__(self) -> "EpisodeCount":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def show(self, ended: int) -> None:
         """Show that `ended` episodes have ended."""

@@ -33,7 +33,7 @@ def tiny_world(monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    monkeypatch.setattr(train_agent, "draw_figures", lambda config, settings: None)
+    monkeypatch.setattr(train_agent, "draw_figures", lambda *run: None)
 
 
 @pytest.fixture

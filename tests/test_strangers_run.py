@@ -9,7 +9,7 @@ import yaml
 
 import evaluate
 from analysis import export
-from configs import compose_requests, config_of_run
+from configs import compose_runs, config_of_run
 from records import checkpoint
 
 PAYLOAD = "from pathlib import Path\nPath('executed').touch()\ndef wrap(env):\n    return env\n"
@@ -25,7 +25,7 @@ def here(tmp_path, monkeypatch):
 
 def make_run(run=RUN, **changes):
     """Write the folder of a run with these settings (env__id for env.id) and no parameters."""
-    (request,) = compose_requests(["env=gymnasium", "env.id=CartPole-v1"])
+    (request,) = compose_runs(["env=gymnasium", "env.id=CartPole-v1"])
     config = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(request.config)))
     for path, value in changes.items():
         *groups, key = path.split("__")

@@ -7,7 +7,7 @@ import pytest
 import envs.labsim.vector_env
 from benchmarks import cost
 from benchmarks.cost import IMAGE, Point, Sweep, make_sized_envs, measure_here, sweeps
-from configs import compose_requests
+from configs import compose_runs
 from envs import EnvConfig
 
 SPEEDS = {"agent_steps_per_s": 4001.0, "memory_mib": 701.0, "resident_mib": 907.0, "processes": 3}
@@ -30,8 +30,8 @@ def test_every_sweep_has_valid_settings_and_the_preset_s_own_point(name):
         assert sweep.values == ("1", "2", "4")
         return
     base = ["env=room_watermaze", "agent=a2c", f"aux={sweep.aux}"]
-    (own,) = compose_requests(base)
-    configs = [compose_requests([*base, f"{sweep.setting}={value}"])[0] for value in sweep.values]
+    (own,) = compose_runs(base)
+    configs = [compose_runs([*base, f"{sweep.setting}={value}"])[0] for value in sweep.values]
     assert not any(request.error for request in configs)
     assert own.config in [request.config for request in configs]
 

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs import RunConfig, compose_requests
+from configs import RunConfig, compose_runs
 
 VALUES = (
     "-1", "0", "0.5", "1e-300", "1e300", "1e18", "1000000", "nan", "inf", "abc", "", "true", "null",
@@ -62,7 +62,7 @@ def command(key: str, value: str) -> list[str]:
 
 @functools.cache
 def _keys_of_ours() -> set[str]:
-    (request,) = compose_requests([])
+    (request,) = compose_runs([])
     assert request.config is not None
     return {f"agent.{key}" for key in _keys(type(request.config.agent), "")}
 
@@ -70,7 +70,7 @@ def _keys_of_ours() -> set[str]:
 def refused(arguments: list[str]) -> str | None:
     """The sentence with which the settings are refused before anything starts, or None."""
     try:
-        (request,) = compose_requests(arguments)
+        (request,) = compose_runs(arguments)
     except ValueError as error:
         return str(error)
     return request.error

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from records.sockets import PREFIX
+from records.processes import PREFIX
 from records.video import Film
 from records.whole_files import FORGOTTEN_S, replaced_when_complete
 
@@ -69,7 +69,7 @@ def test_sockets_of_a_killed_run_are_removed_at_the_next_start(tmp_path):
     program = (
         "import os, sys\n"
         "from multiprocessing.util import get_temp_dir\n"
-        "from records.sockets import name_socket_folder\n"
+        "from records.processes import name_socket_folder\n"
         "name_socket_folder()\n"
         "assert os.listdir() == [os.path.basename(get_temp_dir())], os.listdir()\n"
         "if sys.argv[1:]: os.kill(os.getpid(), 9)\n"

@@ -1,11 +1,13 @@
-"""Where processes of a run meet to hand over tensors: a folder that tells whose it is."""
+"""What the processes of a run need at their start, beside their work."""
 
 import multiprocessing
 import os
 import re
 import shutil
+import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ PREFIX = "cpc_a2c_sockets"
 
 def name_socket_folder() -> None:
     """Let multiprocessing keep its sockets in a folder with this process's number in its name.
+
+    Over them the processes of a run hand over tensors.
 
     Its own, /tmp/pymp-*, stays after a kill, and nobody can tell whether it is still in use. The
     folders of killed runs are removed here, this one at the process's end.
@@ -32,3 +36,21 @@ def name_socket_folder() -> None:
         config["tempdir"] = tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-")
         # After multiprocessing's own ends, which use it.
         Finalize(None, shutil.rmtree, args=(config["tempdir"], True), exitpriority=-100)
+
+
+@contextmanager
+def no_main_module() -> Iterator[None]:
+    """Let processes that are started inside not import the main script again.
+
+    They need nothing of it; and what calls `main` may come from standard input, which cannot be
+    imported, or lack the `if __name__ == "__main__":` that an import needs.
+    """
+    main_module = vars(sys.modules["__main__"])
+    before: dict[str, Any]
+    before = {name: main_module[name] for name in ("__file__", "__spec__") if name in main_module}
+    main_module.pop("__file__", None)
+    main_module["__spec__"] = None
+    try:
+        yield
+    finally:
+        main_module.update(before)
