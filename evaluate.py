@@ -44,9 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "run", metavar="RUN", type=Path, help="a run's folder, or a checkpoint in it"
-    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="its folder, or a checkpoint in it")
     parser.add_argument("settings", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:

@@ -37,10 +37,9 @@ class EvaluationSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
-        if not 0 <= self.seed < EVALUATION_SEEDS:  # added to them, below 2^31
-            raise ValueError(
-                f"seed is {self.seed}; it must lie between 0 and {EVALUATION_SEEDS - 1}."
-            )
+        largest = EVALUATION_SEEDS - 1  # as many seeds are evaluation's as training's
+        if not 0 <= self.seed <= largest:
+            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {largest}.")
         if self.device not in DEVICES:
             raise ValueError(f"device is {self.device!r}; allowed: {', '.join(DEVICES)}.")
         if self.json is not None and (
