@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from agents.a2c import A2CLoss, a2c_loss
 from agents.batched_env import EVALUATION_SEEDS, BatchedEnv
 from agents.config import AgentConfig
-from agents.devices import one_thread
+from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
 from agents.fast.choose import choose_pass
 from agents.fast.rmsprop import OnePassRMSprop
@@ -129,14 +129,9 @@ class Learner:
         self._shards = Shards(
             envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
         )
-        self._action_generator = self._make_generator(0)
-        self._aux_generator = self._make_generator(1)
+        self._action_generator = new_generator(seed, 0, device)
+        self._aux_generator = new_generator(seed, 1, device)
         self._means = RunningMeans()
-
-    def _make_generator(self, stream: int) -> torch.Generator:
-        """Random numbers of one stream of this seed, on the device."""
-        seed = np.random.SeedSequence([self._seed, stream]).generate_state(1, np.uint64)[0]
-        return torch.Generator(self._device).manual_seed(int(seed >> 1))
 
     @property
     def finished(self) -> bool:
@@ -342,17 +337,11 @@ class Learner:
             self.aux.load_state_dict(state["aux"])
         load_rmsprop(self._optimizer, state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
-        _restore_generator(self._action_generator, state["action_generator"])
-        _restore_generator(self._aux_generator, state["aux_generator"])
+        restore_generator(self._action_generator, state["action_generator"])
+        restore_generator(self._aux_generator, state["aux_generator"])
         self._shards.load_state_dict(state["envs"])
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the processes and close the environments."""
         self._shards.close()
-
-
-def _restore_generator(generator: torch.Generator, state: Tensor) -> None:
-    """Continue the random numbers of `state`; those of another kind of device begin anew."""
-    if len(state) == len(generator.get_state()):
-        generator.set_state(state)

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.episodes import Episode
 from agents.state_check import require_form
-from records.record_files import EventFile, append_rows, cut_rows
+from records.tables import EventFile, append_rows, cut_rows
 
 RECENT = 100  # episodes in the mean return that is shown
 EMPTY: Mapping[str, Any] = {  # the state of a run that begins

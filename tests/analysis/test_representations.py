@@ -24,6 +24,8 @@ TINY = (
 )  # fmt: skip
 FORWARD = 0  # of the actions
 
+pytestmark = pytest.mark.slow  # trains
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):

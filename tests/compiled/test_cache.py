@@ -37,6 +37,7 @@ def run(program: str, tree: Path, cache_home: Path) -> int:
     return int(output.stdout)
 
 
+@pytest.mark.slow  # starts processes
 def test_a_changed_constant_in_another_file_gives_new_kernels_of_labsim(tmp_path):
     """Numba alone would reuse the old ones: the file of the kernel has not changed."""
     tree, home = tmp_path / "tree", tmp_path / "cache"
@@ -51,6 +52,7 @@ def test_a_changed_constant_in_another_file_gives_new_kernels_of_labsim(tmp_path
     assert all(list(folder.rglob("*.nbi")) for folder in folders)
 
 
+@pytest.mark.slow  # starts processes
 def test_a_changed_constant_in_another_file_gives_a_new_kernel(tmp_path):
     tree, home = tmp_path / "tree", tmp_path / "cache"
     (tree / "inner").mkdir(parents=True)

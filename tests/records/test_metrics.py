@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from agents.episodes import Episode
 from records import metrics as metrics_module
 from records.metrics import EMPTY, Metrics
-from records.record_files import append_rows, cut_rows
+from records.tables import append_rows, cut_rows
 
 EPISODES = [
     Episode(10.0, 13, [3.0, 1.0, 2.0]),

@@ -10,7 +10,7 @@ import pytest
 
 from records.processes import PREFIX
 from records.video import Film
-from records.whole_files import FORGOTTEN_S, replaced_when_complete
+from records.whole_files import FORGOTTEN_S, replace_file, replaced_when_complete
 
 FRAME = np.zeros((12, 16, 3), np.uint8)
 
@@ -58,12 +58,19 @@ def test_an_old_film_stays_until_there_is_a_whole_new_one(tmp_path):
     assert os.listdir(tmp_path) == ["film.mp4"]
 
 
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
+    with pytest.raises(FileNotFoundError, match="file.txt"):
+        replace_file(tmp_path / "gone" / "file.txt", b"new")
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_film_needs_its_folder(tmp_path):
     with pytest.raises(FileNotFoundError), Film(tmp_path / "nowhere" / "film.mp4"):
         pass
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow  # starts processes
 def test_sockets_of_a_killed_run_are_removed_at_the_next_start(tmp_path):
     """multiprocessing's sockets lie in a folder of the process's own, which goes with it."""
     program = (
