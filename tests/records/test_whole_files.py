@@ -59,7 +59,7 @@ def test_an_old_film_stays_until_there_is_a_whole_new_one(tmp_path):
 
 
 def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
-    with pytest.raises(FileNotFoundError, match="file.txt"):
+    with pytest.raises(FileNotFoundError, match=r"file\.txt"):
         replace_file(tmp_path / "gone" / "file.txt", b"new")
     assert os.listdir(tmp_path) == []
 
