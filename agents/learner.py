@@ -113,6 +113,8 @@ class Learner:
             self.aux = None if aux is None else aux.to(device)
         chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
         self.passes = {"agent": chosen.name}
+        if ranks.count > 1:
+            self.passes["ranks"] = str(ranks.count)
         if self.aux is not None:
             self.passes["aux"] = getattr(self.aux, "pass_name", "plain")
         self._a2c_loss = a2c_loss
@@ -163,6 +165,8 @@ class Learner:
         sequence = np.random.SeedSequence([self._seed, self._num_envs])
         seeds = (sequence.generate_state(self._num_envs) % EVALUATION_SEEDS).tolist()
         self._shards.start(seeds[self._own])
+        # Drawn alike by all ranks, but for what other processors round.
+        self._ranks.copy_first([*self._parameters, *self._aux_parameters])
 
     @one_thread()
     def collect(self) -> list[Episode]:

@@ -15,6 +15,7 @@ from envs.config import (
     ALIASES,
     FRAMES_PER_STEP,
     LEVELS,
+    WORKER_TIMEOUT_S,
     EnvConfig,
     canonical_level,
     frames_per_step,
@@ -35,7 +36,6 @@ LEVEL_STEPS = {
     "lasertag_three_opponents_small": 3600,
     "rooms_keys_doors_puzzle": 900,
 }
-WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
 
 def make_vec_env(

@@ -5,18 +5,20 @@ random is drawn by all ranks alike, for the whole batch. So all of a learner but
 the same everywhere.
 """
 
+import io
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from agents.devices import choose_device
 from agents.parallel.shards import split
 
 X = TypeVar("X")
@@ -32,33 +34,41 @@ class RankError(RuntimeError):
 
 
 class Ranks:
-    """The ranks of a run, seen from one of them; made by `join_ranks`, or one alone.
+    """The ranks of a run, seen from one of them; made by `join_ranks`, or this process alone.
 
-    Methods that speak of all ranks are called on all of them, in the same order. They raise
-    RankError.
+    Methods that speak of all ranks are called on all of them, in the same order, and raise
+    RankError where one is missing.
 
     Args:
         number: of this rank, from 0.
         count: of all.
         store: where they leave word for each other; None for one rank alone.
-        more_patience_s: to be added to how long the others are waited for.
+
+    `more_patience_s` is added to how long the others are waited for; `broken`: one was missing.
     """
 
     def __init__(self, number: int = 0, count: int = 1, store: dist.Store | None = None) -> None:
         self.number = number
         self.count = count
         self.more_patience_s = 0.0
+        self.broken = False
         self._store = store
         self._met: float | None = None  # when all had last come to the gradient's sum
+        self._gpus: dist.ProcessGroup | None = None
         if store is not None:
             store.set(f"who/{number}", f"process {os.getpid()} on {socket.gethostname()}")
-            # For what is not timed by itself, see `_timed`.
-            self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE_S))
+            # What is gathered waits by the group's clock, all else by `_all_reduce`'s.
+            self._quick = dist.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE_S))
 
     @property
     def first(self) -> bool:
         """Whether this is the rank that prints, logs and saves."""
         return self.number == 0
+
+    @property
+    def on_this_machine(self) -> int:
+        """How many ranks share this machine's cores."""
+        return 1 if self._store is None else int(os.environ["LOCAL_WORLD_SIZE"])
 
     def part(self, num_envs: int) -> slice:
         """This rank's environments of `num_envs`.
@@ -67,10 +77,32 @@ class Ranks:
         """
         if num_envs < self.count:
             raise ValueError(
-                f"env.num_envs is {num_envs}, but there are {self.count} ranks; "
-                "each needs an environment at least."
+                f"env.num_envs is {num_envs}, but there are {self.count} ranks, "
+                "each of which needs an environment."
             )
         return split(num_envs, self.count)[self.number]
+
+    def choose_device(self, name: str) -> torch.device:
+        """The device for "cpu", "cuda" or "auto"; each rank sees a GPU of its own from now on.
+
+        Raises ValueError, in one sentence, if only some ranks have one, or cuda is asked for and
+        there is none.
+        """
+        if self._store is None or name == "cpu":
+            return choose_device(name)
+        show_one_gpu(int(os.environ["LOCAL_RANK"]))
+        has_gpu = torch.cuda.is_available()
+        some_have, some_lack = self.agree(has_gpu, not has_gpu)
+        if some_have and some_lack:
+            raise ValueError(
+                f"device is '{name}', but only some ranks have a GPU of their own; "
+                "start as many on a machine as it has GPUs, or set device=cpu."
+            )
+        device = choose_device(name)
+        if device.type == "cuda":
+            patience = timedelta(seconds=START_PATIENCE_S)
+            self._gpus = dist.new_group(backend="nccl", timeout=patience)
+        return device
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks: one flat buffer, one all-reduce."""
@@ -110,7 +142,7 @@ class Ranks:
         """The highest number that any rank has, for each of some."""
         if self.count == 1:
             return list(wishes)
-        highest = torch.tensor(wishes)
+        highest = torch.tensor(wishes, dtype=torch.int64)
         self._all_reduce(highest, dist.ReduceOp.MAX)
         return highest.tolist()
 
@@ -119,21 +151,27 @@ class Ranks:
         if self.count == 1:
             return [x]
         self.agree(0)  # all are here: what follows is quick
-        found: list[X | None] | None = [None] * self.count if self.first else None
+        found = [b""] * self.count if self.first else None
         with self._naming_who_is_missing():
-            dist.gather_object(x, found, dst=0, group=self._group)
-        return [] if found is None else found  # type: ignore[return-value]
+            dist.gather_object(_to_bytes(x), found, dst=0, group=self._quick)
+        return [_from_bytes(content) for content in found or []]
 
     def from_first(self, make: Callable[[], X]) -> X:
-        """What `make` returns on the first rank. What it raises there, RankError on the others."""
+        """What `make` returns on the first rank. Where it raises there, RankError on the others."""
         if self.count == 1:
             return make()
-        # Seen before it is waited for: the first rank may read a large file.
-        result: list[X | None] = [make() if self.first else None]
-        self.agree(0)
+        content = [_to_bytes(make()) if self.first else b""]
         with self._naming_who_is_missing():
-            dist.broadcast_object_list(result, src=0, group=self._group)
-        return result[0]  # type: ignore[return-value]
+            dist.broadcast_object_list(content, src=0)
+        result: X = _from_bytes(content[0])
+        return result
+
+    def is_first_to_say(self, text: str) -> bool:
+        """Whether no other rank has said this, so that all of them together say it once."""
+        try:
+            return self._store is None or self._store.add(f"said/{text}", 1) == 1
+        except RuntimeError:  # the store went with the machine that held it
+            return True
 
     def _all_reduce(self, x: Tensor, op: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> None:
         """Combine x over the ranks, in place; wait for it."""
@@ -141,7 +179,7 @@ class Ranks:
         if self._met is not None:
             patience_s = max(PATIENCE_S, time.monotonic() - self._met) + self.more_patience_s
         with self._naming_who_is_missing():
-            work = dist.all_reduce(x, op, async_op=True)
+            work = dist.all_reduce(x, op, self._gpus if x.is_cuda else None, async_op=True)
             work.wait(timedelta(seconds=patience_s))
 
     @contextmanager
@@ -151,59 +189,72 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
+            self.broken = True
             waited = time.monotonic() - start
-            if waited < PATIENCE_S:
-                why = "ended, which its own output explains, or was killed"
-            else:
+            why = "ended, which its own output explains, or was killed"
+            if waited >= PATIENCE_S:
                 why = f"gave no answer for {waited:.0f} s: it was stopped, or hangs"
-            raise RankError(f"{self._missing()} {why}") from error
+            missing = " and ".join(self._missing())
+            cause = str(error).splitlines()[0]
+            raise RankError(
+                f"{missing} {why}" if missing else f"the ranks did not meet: {cause}"
+            ) from error
 
-    def _missing(self) -> str:
+    def _missing(self) -> list[str]:
         """Which ranks do not miss others, in words: those who do say so in the store."""
+        assert self._store is not None
         missing = []
         try:
-            assert self._store is not None
             self._store.set(f"misses others/{self.number}", "")
             time.sleep(CENSUS_S)
             for k in range(self.count):
                 if not self._store.check([f"misses others/{k}"]):
                     missing.append(f"rank {k} ({self._store.get(f'who/{k}').decode()})")
-        except RuntimeError:  # the store went with the machine that held it
-            return "another rank, or the machine of rank 0,"
-        return " and ".join(missing) or "the network between the ranks"
+        except RuntimeError:  # the store is on the machine of torchrun's own rank 0
+            return ["the machine that torchrun's ranks meet on"]
+        return missing
+
+
+def _to_bytes(x: Any) -> bytes:
+    """What other ranks make x of; by pickle alone, tensors of some kinds cannot be read again."""
+    buffer = io.BytesIO()
+    torch.save(x, buffer)
+    return buffer.getvalue()
+
+
+def _from_bytes(content: bytes) -> Any:
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
 
 
 ALONE = Ranks()
 
 
 @contextmanager
-def join_ranks(device: str = "auto") -> Iterator[Ranks]:
+def join_ranks() -> Iterator[Ranks]:
     """The ranks of this run, once all have come; this process alone where torchrun is not used.
 
-    device: "cpu", "cuda" or "auto". On GPUs each rank sees one from now on, that of its number on
-    this machine, and gradients go by NCCL; all else goes by gloo.
-    Raises ValueError, in one sentence, if only some ranks have a GPU.
+    They meet over gloo, and GPUs over NCCL.
     """
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
     store, number, count = next(dist.rendezvous("env://"))
-    backend = "gloo"
-    if device != "cpu":
-        show_one_gpu(int(os.environ["LOCAL_RANK"]))
-        store.set(f"GPUs/{number}", str(torch.cuda.device_count()))
-        without = [k for k in range(count) if store.get(f"GPUs/{k}") == b"0"]
-        if 0 < len(without) < count:
-            raise ValueError(
-                f"device is {device!r}, but rank {without[0]} finds no GPU of its own; "
-                "start as many ranks on a machine as it has GPUs, or set device=cpu."
-            )
-        if not without:
-            backend = "cpu:gloo,cuda:nccl"
     patience = timedelta(seconds=START_PATIENCE_S)
-    dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=patience)
-    yield Ranks(number, count, store)
-    dist.destroy_process_group()  # not after an error: it would wait for the others
+    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=patience)
+    ranks = Ranks(number, count, store)
+    yield ranks
+    if not ranks.broken:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def first_rank_prints() -> Iterator[None]:
+    """Inside, what other ranks of torchrun print goes nowhere; errors do not."""
+    if not dist.is_torchelastic_launched() or os.environ["RANK"] == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+        yield
 
 
 def show_one_gpu(number: int) -> None:
@@ -211,9 +262,12 @@ def show_one_gpu(number: int) -> None:
 
     Before CUDA is used: what is made on "cuda", in any thread, then lies there.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    own = str(number)
-    if visible is not None:
-        names = visible.split(",")
-        own = names[number] if number < len(names) else ""
-    os.environ["CUDA_VISIBLE_DEVICES"] = own
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", str(number)).split(",")
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        names = names[number : number + 1]
+    os.environ["CUDA_VISIBLE_DEVICES"] = "".join(names)
+
+
+def code_after_signal(code: int) -> int:
+    """The exit code after a signal: 0 where torchrun would start the ranks again after another."""
+    return 0 if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0 else code
