@@ -9,6 +9,7 @@ import io
 import os
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
@@ -26,6 +27,7 @@ X = TypeVar("X")
 # work took since they last met. torchrun gives a hanging process 30 s to end: a minute in all.
 START_PATIENCE_S = 600.0
 PATIENCE_S = 20.0
+POLL_S = 0.02
 CENSUS_S = 2.0  # in which those who miss somebody say so
 
 
@@ -238,13 +240,41 @@ def join_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
-    store, number, count = next(dist.rendezvous("env://"))
     patience = timedelta(seconds=START_PATIENCE_S)
+    store, number, count = next(dist.rendezvous("env://", timeout=patience))
+    store = _unwritten(store, number, count)
     dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=patience)
     ranks = Ranks(number, count, store)
     yield ranks
     if not ranks.broken:
         dist.destroy_process_group()
+
+
+def _unwritten(store: dist.Store, number: int, count: int) -> dist.Store:
+    """A part of the store that is these ranks' alone.
+
+    torchrun keeps one store over its restarts, where ranks would find the addresses of dead ones.
+    So the first rank names a part that only this start has, to whoever calls with a name of its
+    own; what an earlier start has left gets an answer too, which nobody reads.
+    """
+    own = uuid.uuid4().hex
+    if number > 0:
+        store.set(f"caller/{number}", own)
+        name = _read(store, f"part for/{own}")
+        store.set(f"{name}/called/{number}", "")
+        return dist.PrefixStore(name, store)
+    while silent := [k for k in range(1, count) if not store.check([f"{own}/called/{k}"])]:
+        for k in silent:
+            store.set(f"part for/{_read(store, f'caller/{k}')}", own)
+        time.sleep(POLL_S)
+    return dist.PrefixStore(own, store)
+
+
+def _read(store: dist.Store, key: str) -> str:
+    """What stands in the store, once it does; signals are answered meanwhile."""
+    while not store.check([key]):
+        time.sleep(POLL_S)
+    return store.get(key).decode()
 
 
 @contextmanager
