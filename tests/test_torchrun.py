@@ -68,7 +68,7 @@ def two_ranks(*settings, **extra):
     printed = [process.communicate(timeout=300) for process in processes]
     codes = [process.returncode for process in processes]
     out, err = ("".join(texts) for texts in zip(*printed, strict=True))
-    return codes, out.splitlines(), [line for line in err.splitlines() if line[:2] != "[W"]
+    return codes, out.splitlines(), err.splitlines()
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_two_ranks_learn_what_one_process_learns(undisturbed, one_process, tmp_p
     assert_close(undisturbed / THIRD, folder / THIRD)
     ours, theirs = (table(path / "progress.csv")[0] for path in (undisturbed, folder))
     numbers = ({k: float(v) for k, v in row.items()} for row in (ours, theirs))
-    assert next(numbers) == pytest.approx(next(numbers), rel=1e-4, nan_ok=True)
+    assert next(numbers) == pytest.approx(next(numbers), rel=1e-4, abs=1e-6, nan_ok=True)
     episodes = [table(path / "episodes.csv") for path in (undisturbed, folder)]
     first = [sorted(str(e) for e in es if int(e["frames"]) <= 300) for es in episodes]
     assert first[0] == first[1] != []
@@ -154,6 +154,7 @@ def test_folder_in_use_ends_all_in_one_sentence(tmp_path):
         codes, out, err = two_ranks("aux=none", f"run_root={tmp_path}")
     assert codes == [2, 1]
     assert out == []
-    assert any(f"is in use by process {os.getpid()}; wait for it" in line for line in err)
-    assert len(err) == 2
-    assert any(line.startswith("rank 0 (process ") for line in err)
+    held = f"is in use by process {os.getpid()}; wait for it"
+    assert sum(held in line for line in err) == 1
+    assert sum("ended, which its own output explains" in line for line in err) == 1
+    assert not any("Traceback" in line for line in err)
