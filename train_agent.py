@@ -28,6 +28,7 @@ from agents.parallel.ranks import (
     RankError,
     Ranks,
     code_after_signal,
+    exit_at_once,
     first_rank_prints,
     join_ranks,
 )
@@ -56,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
         try:
             with join_ranks() as ranks:
                 signals.patient = ranks is not ALONE
-                return run(argv, signals, ranks)
+                code = run(argv, signals, ranks)
+                if ranks.broken:
+                    exit_at_once(code)
+                return code
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
             return code_after_signal(interrupted.exit_code)
