@@ -25,6 +25,7 @@ from agents.episodes import Episode
 from agents.fast.choose import choose_pass
 from agents.fast.rmsprop import OnePassRMSprop
 from agents.networks import Agent
+from agents.parallel.gradient_sum import GradientSum
 from agents.parallel.ranks import ALONE, Ranks
 from agents.parallel.shard import join, part
 from agents.parallel.shards import Shards, split
@@ -146,6 +147,7 @@ class Learner:
         )
         self._action_generator = new_generator(seed, 0, device)
         self._aux_generator = new_generator(seed, 1, device)
+        self._sum = GradientSum(ranks, num_envs, device)
         self._means = RunningMeans()
 
     @property
@@ -197,48 +199,28 @@ class Learner:
             parts = [[g.clone() for g in of_a2c], self._backward(zero, zero, grad_z, grad_c)]
         num_valid = value.new_full((), float(batch.valid.sum()))
         own = {"num_valid": num_valid, **loss._asdict(), **measured}
-        rows = self._add_up([*itertools.chain(*parts), *aux_gradients], own)  # [R, all of own]
+        of_ranks, means = self._sum.add_up([*itertools.chain(*parts), *aux_gradients], own)
         gradients = parts[0]
         if len(parts) == 2:
             gradients = [a + b for a, b in zip(*parts, strict=True)]
         norm = _norm(gradients)
-        of_ranks = _by_name(own, rows)
         if not self._check_finite(of_ranks, norm):
             return  # every environment was lost in every step: nothing to learn from
         num_valid = of_ranks["num_valid"]
         losses = A2CLoss(*(of_ranks[name] for name in A2CLoss._fields))
         whole = whole_loss(losses, num_valid / num_valid.sum())
-        means = _by_name(own, self._mean(rows).unsqueeze(0))
         self._means.add(
             policy_loss=whole.policy_loss,
             value_loss=whole.value_loss,
             entropy=whole.entropy,
             explained_variance=whole.explained_variance,
             grad_norm=norm,
-            **{name: means[name][0] for name in measured if name != AUX_LOSS},
+            **{name: means[name] for name in measured if name != AUX_LOSS},
         )
         if len(parts) == 2:
             a2c_norm, aux_norm = (_norm(part[self._trunk]) for part in parts)
             self._means.add(grad_norm_a2c_trunk=a2c_norm, grad_norm_aux_trunk=aux_norm)
         self._step(gradients, aux_gradients, norm)
-
-    def _add_up(self, gradients: list[Tensor], own: dict[str, Tensor]) -> Tensor:
-        """Sum the gradients over the ranks, in place; return what each rank measured, [R, ...].
-
-        The sum carries it along, in a table of which each rank fills its own row.
-        """
-        row = torch.cat([x.detach().reshape(-1) for x in own.values()])
-        rows = row.new_zeros(self._ranks.count, len(row))
-        rows[self._ranks.number] = row
-        self._ranks.add_up([*gradients, rows])
-        return rows
-
-    def _mean(self, rows: Tensor) -> Tensor:
-        """Means of what ranks measured, [R, S] -> [S], by their environments; nan: not measured."""
-        parts = split(self._num_envs, self._ranks.count)
-        weights = rows.new_tensor([[(own.stop - own.start) / self._num_envs] for own in parts])
-        measured = ~rows.isnan()
-        return torch.where(measured, weights * rows, 0.0).sum(0) / (weights * measured).sum(0)
 
     def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
         """The A2C losses and their gradient on logits and value."""
@@ -410,12 +392,3 @@ class Learner:
     def close(self) -> None:
         """End the processes and close the environments."""
         self._shards.close()
-
-
-def _by_name(values: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """The columns of a table in whose rows such values stand one after the other: [R, ...]."""
-    columns = rows.split([x.numel() for x in values.values()], dim=1)
-    return {
-        name: column.reshape(-1, *x.shape)
-        for (name, x), column in zip(values.items(), columns, strict=True)
-    }

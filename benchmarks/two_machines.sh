@@ -27,7 +27,7 @@ train() { # the machine's number; what it prints is marked with it
         --rdzv-backend c10d --rdzv-id two --rdzv-endpoint $network.1:29400 \
         --rdzv-conf is_host=$((2 - $1)) --local-addr "$network.$1" \
         train_agent.py env=room_watermaze aux=cpc agent=a2c_laptop env.num_envs=6 seed=1 \
-        total_frames=100_000 log.every_frames=20_000 log.checkpoint_frames=20_000 device=cpu \
+        threads=1 total_frames=100_000 log.every_frames=20_000 log.checkpoint_frames=20_000 device=cpu \
         run_root="$folder/machine$1" 2>&1 | sed -u "s/^/machine $1 | /"
 }
 
@@ -41,7 +41,6 @@ for number in 1 2; do
     machine $number ip link set lo up
     machine $number ip link set "veth$number" up
 done
-machine 2 ping -c 1 -q $network.1 | tail -2 || true
 train 1 &
 jobs+=($!)
 train 2 &

@@ -113,7 +113,8 @@ def _own_share(config: RunConfig, ranks: Ranks) -> Callable[[Tensor], Tensor] | 
         return share * ranks.total(x)
 
     # The ranks' meeting cannot be compiled.
-    return torch.compiler.disable(own_share) if config.agent.compile else own_share
+    compiled = getattr(config.agent, "compile", False)
+    return torch.compiler.disable(own_share) if compiled else own_share
 
 
 def _check_memory(config: RunConfig, num_envs: int) -> None:
