@@ -205,7 +205,6 @@ def loop(
                         display.show(row, metrics.recent_returns)
                     saving.save_if_due()
                 saving.save()
-                ranks.agree(0)  # none ends before the first has written that
         except WorkerError as error:  # the parameters are as good as ever
             if ranks.count == 1:
                 saving.save()

@@ -63,6 +63,7 @@ class Saving:
             self._folder.check_held()
             state = {"learner": learner, "metrics": metrics}
             checkpoint.save(self._folder.checkpoint_path, state)
+        self._ranks.wait_for_first()
         self.frames, self._clock = self._learner.frames, time.monotonic()
 
     def save_if_due(self) -> None:

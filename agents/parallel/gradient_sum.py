@@ -22,7 +22,7 @@ class GradientSum:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Replace the gradients by their sums over the ranks.
 
-        own: float32 tensors, what this rank measured. Returns what every rank did, [R, ...] by name,
+        own: float32 tensors, what this rank measured. Returns what each rank did, [R, ...] by name,
         and its mean by the ranks' number of environments, where nan is "not measured".
         """
         row = torch.cat([x.detach().reshape(-1) for x in own.values()])

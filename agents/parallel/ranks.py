@@ -149,6 +149,11 @@ class Ranks:
         self._all_reduce(highest, dist.ReduceOp.MAX)
         return highest.tolist()
 
+    def wait_for_first(self) -> None:
+        """Go on when the first rank comes here, which may have to wait for a slow disk."""
+        if self.count > 1:
+            self._all_reduce(torch.zeros(1), patience_s=START_PATIENCE_S)
+
     def gather(self, x: X) -> list[X]:
         """What each rank has, on the first rank; on the others nothing."""
         if self.count == 1:
@@ -176,10 +181,16 @@ class Ranks:
         except RuntimeError:  # the store went with the machine that held it
             return True
 
-    def _all_reduce(self, x: Tensor, op: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> None:
+    def _all_reduce(
+        self,
+        x: Tensor,
+        op: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM,
+        patience_s: float | None = None,
+    ) -> None:
         """Combine x over the ranks, in place; wait for it."""
-        patience_s = START_PATIENCE_S
-        if self._met is not None:
+        if self._met is None:
+            patience_s = START_PATIENCE_S
+        elif patience_s is None:
             patience_s = max(PATIENCE_S, time.monotonic() - self._met) + self.more_patience_s
         with self._naming_who_is_missing():
             work = dist.all_reduce(x, op, self._gpus if x.is_cuda else None, async_op=True)
