@@ -6,6 +6,7 @@ TROUBLE=SIGKILL:4 (or SIGTERM, nan) befalls rank 1 in update 4, the first time t
 import os
 import signal
 import sys
+from unittest.mock import patch
 
 import torch
 
@@ -29,7 +30,13 @@ def troubled_collect(learner: Learner):
     return episodes
 
 
+def make_random_ends(config, num_envs: int, **settings) -> RandomEnds:
+    return RandomEnds(num_envs)
+
+
 if __name__ == "__main__":
-    Learner.collect = troubled_collect
-    learners.make_vec_env = lambda config, num_envs, **settings: RandomEnds(num_envs)
-    sys.exit(train_agent.main())
+    with (
+        patch.object(Learner, "collect", troubled_collect),
+        patch.object(learners, "make_vec_env", make_random_ends),
+    ):
+        sys.exit(train_agent.main())
