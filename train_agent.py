@@ -63,8 +63,8 @@ def run_requests(requests: list[RunRequest], signals: StopSignals) -> list[int]:
     Mistakes are told before the first one starts.
     """
     for request in requests:
-        if request.config is None:
-            report(ValueError(request.error), request.name)
+        if request.error is not None:
+            report(request.error, request.name)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:
