@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.a2c import A2CLoss, a2c_loss
-from agents.batched_env import EVALUATION_SEEDS, BatchedEnv
+from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
@@ -25,6 +25,7 @@ from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_between, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
@@ -149,7 +150,7 @@ class Learner:
         """Reset every environment; the first call compiles the engine's kernels."""
         num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
-        seeds = (sequence.generate_state(num_envs) % EVALUATION_SEEDS).tolist()
+        seeds = (sequence.generate_state(num_envs) % FIRST_EVALUATION_SEED).tolist()
         self._shards.start(seeds)
 
     @one_thread()
