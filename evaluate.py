@@ -16,32 +16,27 @@ level, or the same one drawn by env.backend=miniworld or in the real DeepMind La
 
 import argparse
 import json
-import math
 import os
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from agents import checkpoint
-from agents.batched_env import BatchedEnv
-from agents.config import SB3A2CConfig
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
-from agents.evaluation import FIRST_SEED, EpisodesLostError, evaluate, mean_with_interval
-from agents.files import replace_file, sentence
-from agents.networks import Agent
-from agents.progress import EpisodeCount
-from agents.run_folder import git_state, versions
-from agents.sb3_agent import SB3Agent, load_sb3_agent
-from agents.state_check import require_form
-from agents.video import Film
-from configs import EvaluationSettings, RunConfig, config_of_run, parse_evaluation
+from agents.evaluation import EpisodesLostError, describe, evaluate, summary
+from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
+from episode_seeds import FIRST_EVALUATION_SEED
+from records import checkpoint
+from records.failures import sentence
+from records.progress import EpisodeCount
+from records.provenance import git_state, versions
+from records.video import Film
+from records.whole_files import replace_file
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,9 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "run", metavar="RUN", type=Path, help="a run's folder, or a checkpoint in it"
-    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="its folder, or a checkpoint in it")
     parser.add_argument("settings", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:
@@ -141,7 +134,7 @@ def play(
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
             watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
-        seed = FIRST_SEED + settings.seed
+        seed = FIRST_EVALUATION_SEED + settings.seed
         try:
             episodes = evaluate(
                 agent, env, settings.episodes, seed, settings.greedy, watch, count.show
@@ -150,61 +143,6 @@ def play(
             cause = getattr(env, "last_failure", None)
             raise EpisodesLostError(f"{error}; {cause}") from error
         return episodes, getattr(env, "worker_restarts", 0)  # labsim has no workers
-
-
-def load_agent(
-    config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
-) -> Agent | SB3Agent:
-    """Return the agent of `config` with the parameters `state`.
-
-    Raises ValueError: they are no such agent's.
-    """
-    space, actions = env.single_observation_space, env.single_action_space
-    agent: Agent | SB3Agent
-    if isinstance(config.agent, SB3A2CConfig):
-        agent = load_sb3_agent(space, actions, state)
-        require_form(state, agent.policy.state_dict(), "agent")
-    else:
-        agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
-        require_form(state, agent.state_dict(), "agent")
-        agent.load_state_dict(state)
-    return agent.to(device)
-
-
-def quantities(episodes: list[Episode]) -> dict[str, tuple[str, list[float], str]]:
-    """Return what is summarised: its title, its values, and of what things they are."""
-    first = [episode.success_seconds[0] for episode in episodes if episode.success_seconds]
-    later = [seconds for episode in episodes for seconds in episode.success_seconds[1:]]
-    return {
-        "return": ("mean return", [episode.ret for episode in episodes], "episodes"),
-        "first_success_seconds": (
-            "mean seconds to an episode's first success",
-            first,
-            "successes",
-        ),
-        "later_success_seconds": ("mean seconds to each later success", later, "successes"),
-    }
-
-
-def describe(episodes: list[Episode]) -> str:
-    """Return, line by line, the mean return and how long first and later successes took."""
-    lines = []
-    for title, values, things in quantities(episodes).values():
-        if values:
-            mean, low, high = mean_with_interval(values)
-            interval = f", 95 % interval {low:.2f} to {high:.2f}" if len(values) > 1 else ""
-            lines.append(f"{title} {mean:.2f}{interval} ({len(values)} {things})")
-    return "\n".join(lines)
-
-
-def summary(episodes: list[Episode]) -> dict[str, Any]:
-    """Return the same for programs; None where there is no mean or no interval."""
-    result = {}
-    for name, (_, values, _) in quantities(episodes).items():
-        numbers = mean_with_interval(values) if values else (math.nan,) * 3
-        mean, low, high = (None if math.isnan(number) else number for number in numbers)
-        result[name] = {"mean": mean, "interval": [low, high], "count": len(values)}
-    return result
 
 
 if __name__ == "__main__":

@@ -17,34 +17,22 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
-import re
-import shlex
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from agents import checkpoint
 from agents.devices import available_cores, choose_device, prepare_cpu
-from agents.files import sentence
-from agents.metrics import Metrics
-from agents.progress import ProgressDisplay, standard_streams
-from agents.run_folder import FolderLostError, RunFolder, RunStoppedError
-from agents.saving import Saving
-from agents.share import ShareError
-from agents.signals import Interrupted, StopSignals
-from agents.sockets import name_socket_folder
-from configs import (
-    AnyLearner,
-    Job,
-    RunConfig,
-    jobs_from_command_line,
-    make_learner,
-    take_weights,
-)
+from agents.parallel.process import ShardError
+from analysis.after_training import draw_figures
+from configs import AnyLearner, RunConfig, RunRequest, make_learner, parse_runs, take_weights
 from envs import first_wait
 from envs.pool import WorkerError
+from records import checkpoint
+from records.failures import report, report_unexpected, sentence
+from records.metrics import Metrics
+from records.processes import name_socket_folder, no_main_module
+from records.progress import ProgressDisplay, standard_streams
+from records.run_folder import FolderLostError, RunFolder, RunStoppedError
+from records.saving import Saving
+from records.signals import Interrupted, StopSignals
 
 STOPPED, MISTAKE = 1, 2  # exit codes
 
@@ -56,85 +44,53 @@ def main(argv: list[str] | None = None) -> int:
     name_socket_folder()
     with standard_streams(), StopSignals() as signals:
         try:
-            jobs = jobs_from_command_line(argv, description=str(__doc__))
-            codes = run_jobs(jobs, signals)
+            requests = parse_runs(argv, description=str(__doc__))
+            codes = run_requests(requests, signals)
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
             return interrupted.exit_code
         except (ValueError, OSError) as error:
             print(sentence(error), file=sys.stderr)
             return MISTAKE
-    if len(jobs) > 1:
-        print(f"{codes.count(0)} of {len(jobs)} runs are complete.")
+    if len(requests) > 1:
+        print(f"{codes.count(0)} of {len(requests)} runs are complete.")
     return max(codes)
 
 
-def run_jobs(jobs: list[Job], signals: StopSignals) -> list[int]:
+def run_requests(requests: list[RunRequest], signals: StopSignals) -> list[int]:
     """Train all runs, one after the other; return the exit code of each.
 
     Mistakes are told before the first one starts.
     """
-    common = set(jobs[0].settings).intersection(*(job.settings for job in jobs))
-    names = [shlex.join(s for s in job.settings if s not in common) for job in jobs]
-    for job, name in zip(jobs, names, strict=True):
-        try:
-            if job.config is None:
-                raise ValueError(job.error)
-        except ValueError as error:
-            report(error, name)
+    for request in requests:
+        if request.error is not None:
+            report(request.error, request.name)
     codes = []
-    for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
-        if job.config is not None and len(jobs) > 1:
-            print(f"Run {number} of {len(jobs)}: {name}", flush=True)
-        codes.append(run_job(job, name, signals))
+    for number, request in enumerate(requests, 1):
+        if request.config is not None and len(requests) > 1:
+            print(f"Run {number} of {len(requests)}: {request.name}", flush=True)
+        codes.append(run_request(request, signals))
     return codes
 
 
-def run_job(job: Job, name: str, signals: StopSignals) -> int:
+def run_request(request: RunRequest, signals: StopSignals) -> int:
     """Train one run to its end, report what fails; return the exit code."""
-    if job.config is None:
+    config = request.config
+    if config is None:
         return MISTAKE
     try:
-        with RunFolder(job.config.folder) as folder:
-            train(job.config, folder, signals)
-        draw_figures(job.config, job.settings)
+        with RunFolder(config.folder) as folder:
+            train(config, folder, signals)
+        draw_figures(config.folder, config.level_folder, config.tag, request.settings)
         return 0
-    except (RunStoppedError, FolderLostError, ShareError) as error:
-        report(error, name)
+    except (RunStoppedError, FolderLostError, ShardError) as error:
+        report(error, request.name)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
-        report(error, name)
+        report(error, request.name)
         return MISTAKE
-    except (MemoryError, RuntimeError) as error:
-        short = shortage(error)
-        if short is not None:
-            report(ValueError(short), name)
-            return MISTAKE
-        traceback.print_exc()  # a fault in the program, which the next run may not meet
-    except Exception:
-        traceback.print_exc()
-    return STOPPED
-
-
-def report(error: Exception, name: str) -> None:
-    """Print what went wrong in one sentence, with the run's name where there are several."""
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
-    print(f"{name}: " * bool(name) + sentence(error), file=sys.stderr, flush=True)
-
-
-def shortage(error: Exception) -> str | None:
-    """Say what this machine has too little of, if that is the error; PyTorch has no type for it."""
-    text = str(error)
-    too_little = re.search(r"(can't allocate|Cannot allocate|CUDA out of) memory", text)
-    if isinstance(error, MemoryError) or too_little:
-        return (
-            "There is not enough memory; smaller are env.num_envs, agent.unroll_length, "
-            "agent.network.hidden_size and the observations."
-        )
-    if "Too many open files" in text:
-        return "Too many open files (`ulimit -n` allows more)."
-    return None
+    except Exception as error:
+        return MISTAKE if report_unexpected(error, request.name) else STOPPED
 
 
 def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
@@ -167,24 +123,6 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
             loop(config, folder, learner, metrics, signals)
     finally:
         learner.close()
-
-
-@contextmanager
-def no_main_module() -> Iterator[None]:
-    """Let processes that are started inside not import the main script again.
-
-    They need nothing of it; and what calls `main` may come from standard input, which cannot be
-    imported, or lack the `if __name__ == "__main__":` that an import needs.
-    """
-    main_module = vars(sys.modules["__main__"])
-    before: dict[str, Any]
-    before = {name: main_module[name] for name in ("__file__", "__spec__") if name in main_module}
-    main_module.pop("__file__", None)
-    main_module["__spec__"] = None
-    try:
-        yield
-    finally:
-        main_module.update(before)
 
 
 def loop(
@@ -223,32 +161,8 @@ def loop(
         except WorkerError as error:  # the parameters are as good as ever
             saving.save()
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
-    except (FloatingPointError, ValueError, OSError, ShareError) as error:
+    except (FloatingPointError, ValueError, OSError, ShardError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
-
-
-def draw_figures(config: RunConfig, settings: tuple[str, ...]) -> None:
-    """Redraw the level's figure from all comparable runs, and this run's CPC figure."""
-    # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
-    from analysis.cpc_curves import plot_cpc
-    from analysis.curves import plot_level
-    from analysis.runs import HORIZON_FILE, matching_runs, open_run, readable_runs
-
-    runs, damaged = readable_runs(matching_runs(config.folder))
-    for why in damaged:
-        print(f"Left out of the figure: {why}.")
-    if not runs:
-        return
-    figure = config.level_folder / f"returns{'' if config.tag is None else '-' + config.tag}.png"
-    plot_level(runs, figure)
-    print(f"Return curves of {len(runs)} run(s): {figure}")
-    if (config.folder / HORIZON_FILE).is_file():  # CPC's, and what records as it does
-        plot_cpc([config.folder], config.folder / "cpc.png")
-        print(f"CPC accuracy and loss by horizon: {config.folder / 'cpc.png'}")
-    if all(open_run(run).aux != "none" for run in runs):
-        kept = [s for s in settings if not s.startswith(("aux=", "aux.", "resume."))]
-        print(f"To train the baseline: python train_agent.py {shlex.join([*kept, 'aux=none'])}")
-    print(f"In TensorBoard: tensorboard --logdir {shlex.quote(str(config.level_folder))}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent, CoreState
 from agents.passes import Pass
 from agents.rollout import Rollout
-from kernels import kernel
+from compiled.cache import kernel
 
 
 class Actor:

@@ -1,4 +1,4 @@
-"""Which processor a run uses."""
+"""Which processor a run uses, and its random numbers there."""
 
 import ctypes
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,7 +71,7 @@ def one_thread() -> Iterator[None]:
     """Let each of PyTorch's operations use this thread alone.
 
     Its other threads go on looking for work for milliseconds after an operation, on cores that the
-    shares of a batch need.
+    shards of a batch need.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -78,6 +79,18 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def new_generator(seed: int, stream: int, device: torch.device) -> torch.Generator:
+    """Random numbers on `device`: one of the streams of `seed`, numbered."""
+    state = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state >> 1))
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Continue the random numbers of `state`; those of another kind of device begin anew."""
+    if len(state) == len(generator.get_state()):
+        generator.set_state(state)
 
 
 class SideStream:

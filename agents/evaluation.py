@@ -1,6 +1,8 @@
 """Playing episodes with a trained agent, and what their mean return tells."""
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +13,9 @@ from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.passes import sample_actions
-from agents.sb3_agent import SB3Agent
+from agents.sb3.agent import SB3Agent
+from episode_seeds import FIRST_EVALUATION_SEED
 
-FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999
 MAX_LOST_STEPS = 10  # or as many as there were episodes
 
@@ -27,7 +29,7 @@ def evaluate(
     agent: Agent | SB3Agent,
     env: BatchedEnv,
     episodes: int,
-    seed: int = FIRST_SEED,
+    seed: int = FIRST_EVALUATION_SEED,
     greedy: bool = False,
     watch: Callable[[np.ndarray], None] | None = None,
     progress: Callable[[int], None] | None = None,
@@ -105,3 +107,39 @@ def mean_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return mean, float(interval.low), float(interval.high)
+
+
+def quantities(episodes: list[Episode]) -> dict[str, tuple[str, list[float], str]]:
+    """Return what is summarised: its title, its values, and of what things they are."""
+    first = [episode.success_seconds[0] for episode in episodes if episode.success_seconds]
+    later = [seconds for episode in episodes for seconds in episode.success_seconds[1:]]
+    return {
+        "return": ("mean return", [episode.ret for episode in episodes], "episodes"),
+        "first_success_seconds": (
+            "mean seconds to an episode's first success",
+            first,
+            "successes",
+        ),
+        "later_success_seconds": ("mean seconds to each later success", later, "successes"),
+    }
+
+
+def describe(episodes: list[Episode]) -> str:
+    """Return, line by line, the mean return and how long first and later successes took."""
+    lines = []
+    for title, values, things in quantities(episodes).values():
+        if values:
+            mean, low, high = mean_with_interval(values)
+            interval = f", 95 % interval {low:.2f} to {high:.2f}" if len(values) > 1 else ""
+            lines.append(f"{title} {mean:.2f}{interval} ({len(values)} {things})")
+    return "\n".join(lines)
+
+
+def summary(episodes: list[Episode]) -> dict[str, Any]:
+    """Return the same for programs; None where there is no mean or no interval."""
+    result = {}
+    for name, (_, values, _) in quantities(episodes).items():
+        numbers = mean_with_interval(values) if values else (math.nan,) * 3
+        mean, low, high = (None if math.isnan(number) else number for number in numbers)
+        result[name] = {"mean": mean, "interval": [low, high], "count": len(values)}
+    return result

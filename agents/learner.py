@@ -1,7 +1,7 @@
 """The learner: collects a rollout, then makes one gradient step on it.
 
-On a CPU both are done in shares: each core acts in some of the environments, carries them through
-the network and back, and the shares' gradients are summed. On small networks this uses the cores
+On a CPU both are done in shards: each core acts in some of the environments, carries them through
+the network and back, and the shards' gradients are summed. On small networks this uses the cores
 better than splitting every single operation over them. The losses see the whole batch.
 """
 
@@ -15,18 +15,19 @@ from torch import Tensor, nn
 from agents.a2c import A2CLoss, a2c_loss
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
-from agents.devices import one_thread
+from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
 from agents.fast.choose import choose_pass
+from agents.fast.rmsprop import OnePassRMSprop
 from agents.networks import Agent
+from agents.parallel.shards import Shards, split
 from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
-from agents.shares import Shares, split
 from agents.state_check import load_rmsprop, require_between, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
-TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 256
 
@@ -89,8 +90,8 @@ class Learner:
         self._seed = seed
         self._device = device
 
-        shares = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
-        envs_of = split(B, shares)
+        shards = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
+        envs_of = split(B, shards)
         envs = make_envs(envs_of[0].stop)
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
@@ -117,26 +118,21 @@ class Learner:
         parameter_groups: list[Any] = [
             {"params": p} for p in (self._parameters, self._aux_parameters) if p
         ]
-        self._optimizer = RMSprop(
+        rmsprop = OnePassRMSprop if fast else RMSprop
+        self._optimizer = rmsprop(
             parameter_groups,
             lr=config.learning_rate,
             alpha=RMSPROP_DECAY,
             eps=config.rmsprop_epsilon,
             bias_correction=config.rmsprop_bias_correction,
-            fast=fast,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
-        self._shares = Shares(
+        self._shards = Shards(
             envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
         )
-        self._action_generator = self._make_generator(0)
-        self._aux_generator = self._make_generator(1)
+        self._action_generator = new_generator(seed, 0, device)
+        self._aux_generator = new_generator(seed, 1, device)
         self._means = RunningMeans()
-
-    def _make_generator(self, stream: int) -> torch.Generator:
-        """Random numbers of one stream of this seed, on the device."""
-        seed = np.random.SeedSequence([self._seed, stream]).generate_state(1, np.uint64)[0]
-        return torch.Generator(self._device).manual_seed(int(seed >> 1))
 
     @property
     def finished(self) -> bool:
@@ -154,14 +150,14 @@ class Learner:
         """Reset every environment; the first call compiles the engine's kernels."""
         num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
-        seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
-        self._shares.start(seeds)
+        seeds = (sequence.generate_state(num_envs) % FIRST_EVALUATION_SEED).tolist()
+        self._shards.start(seeds)
 
     @one_thread()
     def collect(self) -> list[Episode]:
         """Fill the batch; return the episodes that ended meanwhile."""
         self._batch.exponential_noise.exponential_(generator=self._action_generator)
-        episodes = self._shares.collect()
+        episodes = self._shards.collect()
         self.frames += self.frames_per_rollout
         return episodes
 
@@ -174,7 +170,7 @@ class Learner:
         batch = self._batch
         if not batch.valid.any():
             return  # every environment was lost in every step: nothing to learn from
-        # Leaves: the losses' gradients stop here, and each share carries its part on from here.
+        # Leaves: the losses' gradients stop here, and each shard carries its part on from here.
         outputs = (batch.logits, batch.value, batch.embedding, batch.context)
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
@@ -265,7 +261,7 @@ class Learner:
         of_aux = (grad_embedding, batch.grad_embedding), (grad_context, batch.grad_context)
         for gradient, out in of_aux:
             torch.mul(gradient.expand_as(out), self.aux_weight, out=out)
-        return self._shares.backward(retain_graph)
+        return self._shards.backward(retain_graph)
 
     def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
         """Raise FloatingPointError that names what is not finite.
@@ -310,7 +306,7 @@ class Learner:
         "env/worker_restarts": how many of these were replaced since the run began.
         """
         rate = {"learning_rate": self.learning_rate}
-        return {**rate, **self._shares.first.metrics(), **self._means.pop()}
+        return {**rate, **self._shards.first.metrics(), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
@@ -322,7 +318,7 @@ class Learner:
             "updates": self.updates,
             "action_generator": self._action_generator.get_state(),
             "aux_generator": self._aux_generator.get_state(),
-            "envs": self._shares.state_dict(),
+            "envs": self._shards.state_dict(),
             "means": self._means.state_dict(),
         }
 
@@ -342,17 +338,11 @@ class Learner:
             self.aux.load_state_dict(state["aux"])
         load_rmsprop(self._optimizer, state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
-        _restore_generator(self._action_generator, state["action_generator"])
-        _restore_generator(self._aux_generator, state["aux_generator"])
-        self._shares.load_state_dict(state["envs"])
+        restore_generator(self._action_generator, state["action_generator"])
+        restore_generator(self._aux_generator, state["aux_generator"])
+        self._shards.load_state_dict(state["envs"])
         self._means.load_state_dict(state["means"], self._device)
 
     def close(self) -> None:
         """End the processes and close the environments."""
-        self._shares.close()
-
-
-def _restore_generator(generator: torch.Generator, state: Tensor) -> None:
-    """Continue the random numbers of `state`; those of another kind of device begin anew."""
-    if len(state) == len(generator.get_state()):
-        generator.set_state(state)
+        self._shards.close()

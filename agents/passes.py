@@ -1,6 +1,6 @@
 """What a network does with a rollout: it acts row by row, then carries gradients back.
 
-`Pass` is all that actors, shares and the learner know of that. `PlainPass` defines it in ordinary
+`Pass` is all that actors, shards and the learner know of that. `PlainPass` defines it in ordinary
 PyTorch, for any agent on any device; what else there is (agents/fast) computes the same, faster.
 """
 

@@ -34,7 +34,7 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 CURVE_BINS = 100

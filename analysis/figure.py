@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, FloatArray, aggregate_seeds
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,

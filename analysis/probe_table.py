@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, aggregate_seeds
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 R2, BALANCED_ACCURACY = "R2", "balanced accuracy"  # of numbers, of classes
 CODES = ("z", "c")  # the encoder's embedding, the recurrent core's context

@@ -11,8 +11,8 @@ A network of the run's settings that was never trained sees the same steps. Arms
 see, too: an agent that seldom finds its goal shows a probe few rewards. Probes of fewer than
 `linear_probes.MIN_EPISODES` episodes are not fitted.
 
-Writes probes.csv, probes.md and probes.png; `analysis.probe_figure` draws them anew. This file
-alone of its package plays, and imports what can: `representations`.
+Writes probes.csv, probes.md and probes.png; `analysis.probe_figure` draws them anew. Before,
+`representations` plays, alone of its package.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from analysis.command_line import CommandLine
 from analysis.linear_probes import MIN_EPISODES, probe
 from analysis.probe_figure import plot_probes
 from analysis.probe_table import Row, markdown_table, write_rows
+from analysis.representations import EPISODES, ROWS, load_run, record
 from analysis.runs import Run, find_runs
-from representations import EPISODES, ROWS, load_run, record
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 
 def labelled_runs(folders: list[Path]) -> list[tuple[str, Run]]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figure import save_figure
 from analysis.statistics import Estimate
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 NOTHING = "–"
 

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from analysis.statistics import FloatArray
+from records.settings import flattened, may_differ
 
 EPISODES_FILE = "episodes.csv"
 CURVES_FILE = "curves.csv"
@@ -24,11 +25,7 @@ PROGRESS_FILE = "progress.csv"
 HORIZON_FILE = "aux_by_horizon.csv"
 CONFIG_FILE = "config.yaml"
 
-# Written by a run for the record; they do not change what is learned.
-RECORD_KEYS = frozenset(
-    {"versions", "git", "starts", "device", "fast", "run_root", "threads", "log", "resume"}
-)
-RECORD_SETTINGS = frozenset({"agent.compile", "env.worker_timeout_s", "env.level_cache"})
+NOT_SETTINGS = ("starts", "versions", "git")  # written into config.yaml for the record
 # Settings that did not exist for older runs, and what those did.
 OLDER_RUNS = {
     "agent.learning_rate_decay": True,
@@ -101,11 +98,11 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that decides what is learned, as {"agent.learning_rate": 4e-3, ...}."""
-        kept = {key: value for key, value in self.config.items() if key not in RECORD_KEYS}
+        kept = {key: value for key, value in self.config.items() if key not in NOT_SETTINGS}
         settings = {
             key: value
             for key, value in flattened(kept).items()
-            if key not in RECORD_SETTINGS and value is not None  # older runs lack what is unset
+            if not may_differ(key) and value is not None  # older runs lack what is unset
         }
         for key, value in OLDER_RUNS.items():
             section = key.rpartition(".")[0]  # which other agents do not have
@@ -146,17 +143,6 @@ class Run:
         if not exported.is_file():
             return 0.0
         return float(read_table(exported, ("frames_to",))["frames_to"][0])
-
-
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def open_run(folder: Path) -> Run:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from agents.config import AgentConfig
 from benchmarks.process_tree import Memory, memory_of_tree
-from configs import compose_jobs
+from configs import compose_runs
 from envs import FRAMES_PER_STEP
 
 ROOT = Path(__file__).parent.parent
@@ -32,11 +32,11 @@ MEMORY_INTERVAL = 0.25  # seconds
 
 def run(settings: Sequence[str], updates: int) -> dict[str, float]:
     """Train for some updates; raises RuntimeError if the command fails."""
-    (job,) = compose_jobs(list(settings))
-    if job.config is None:
-        raise ValueError(job.error)
-    assert isinstance(job.config.agent, AgentConfig)
-    rollout = FRAMES_PER_STEP * job.config.env.num_envs * job.config.agent.unroll_length
+    (request,) = compose_runs(list(settings))
+    if request.config is None:
+        raise ValueError(request.error)
+    assert isinstance(request.config.agent, AgentConfig)
+    rollout = FRAMES_PER_STEP * request.config.env.num_envs * request.config.agent.unroll_length
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,

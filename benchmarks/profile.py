@@ -3,12 +3,12 @@
     python -m benchmarks.profile [key=value ...] [--presets a2c a2c_laptop] [--aux none cpc]
                                  [--seconds 5] [--json] [--trace FILE]
 
-Microseconds per agent step, and percent, of one share of the batch in one process with one thread:
+Microseconds per agent step, and percent, of one shard of the batch in one process with one thread:
 the methods of a live learner on room_watermaze are timed from outside, each less the timed methods
 within it, so that the parts sum to the whole. It is the process's CPU time, in which other work of
 the machine does not count. Losses, records and the optimiser are in it, checkpoints and the display
 are not. The last lines say what the stopwatch itself costs, and what more cores add: wall-clock
-time with a share per core, and how long the first share of it waits for the others.
+time with a shard per core, and how long the first shard of it waits for the others.
 
 --trace writes a few updates of the first preset and loss as a Chrome trace (chrome://tracing,
 ui.perfetto.dev): PyTorch's operators within the same parts.
@@ -26,15 +26,15 @@ from typing import Any
 
 import torch
 
-import agents.share
+import agents.parallel.shard
 from agents.devices import available_cores, prepare_cpu
 from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
-from agents.metrics import Metrics
 from benchmarks.stopwatch import Clock, Stopwatch
 from benchmarks.stopwatch import Path as CallPath
 from benchmarks.train_speed import PRESETS, build_learner
 from envs import FRAMES_PER_STEP
+from records.metrics import Metrics
 
 ROW_FRAMES = 100_000  # frames between rows of progress.csv, as in configs/config.yaml
 TRACED_UPDATES = 3
@@ -49,15 +49,15 @@ PARTS = {
     "lstm": "LSTM, acting",
     "heads": "heads, learning forward",
     "lstm_backward": "LSTM, backward",
-    "share_backward": "heads, backward",
+    "shard_backward": "heads, backward",
     "encoder_backward": "encoder, backward",
     "a2c_loss": "A2C loss",
     "aux_loss": "CPC",
     "optimiser": "optimiser",
     "records": "logging",
-    "wait": "waiting for other shares",
+    "wait": "waiting for other shards",
     "rollout": "copies",
-    "share_collect": "copies",
+    "shard_collect": "copies",
     "backward": "copies",
 }
 ORDER = (
@@ -65,7 +65,7 @@ ORDER = (
     "encoder, acting", "LSTM, acting", "heads and choice of action", "copies",
     "heads, learning forward", "heads, backward", "LSTM, backward", "encoder, backward",
     "A2C loss", "CPC", "optimiser", "logging",
-    "waiting for other shares", "other",
+    "waiting for other shards", "other",
 )  # fmt: skip
 
 
@@ -91,16 +91,16 @@ def step_then_draw(watch: Stopwatch, envs: Any) -> None:
 
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
-    share = learner._shares.first
-    (actor,) = share.actors
+    shard = learner._shards.first
+    (actor,) = shard.actors
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
     step_then_draw(watch, envs)
     watch.watch(envs.level, "begin", "begin")
-    watch.watch(agents.share, "collect", "rollout")
+    watch.watch(agents.parallel.shard, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
     watch.watch(actor, "act", "act")
-    acting, network = actor._network, share.network
+    acting, network = actor._network, shard.network
     if isinstance(acting, CpuPass) and isinstance(network, CpuPass):
         watch.watch(acting._encoder, "step", "encode")
         watch.watch(acting._lstm, "step", "lstm")
@@ -110,8 +110,8 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
         watch.watch(acting, "_encode", "encode")
         watch.watch(network, "_add_encoder_gradients", "encoder_backward")
     watch.watch(learner.agent, "heads", "heads")
-    watch.watch(share, "collect", "share_collect")
-    watch.watch(share, "backward", "share_backward")
+    watch.watch(shard, "collect", "shard_collect")
+    watch.watch(shard, "backward", "shard_backward")
     watch.watch(learner, "_backward", "backward")
     watch.watch(learner, "_a2c_gradients", "a2c_loss")
     if learner.aux is not None:
@@ -120,8 +120,8 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(learner, "_step", "optimiser")
     watch.watch(learner._means, "add", "records")
     watch.watch(learner, "metrics", "records")
-    for remote in learner._shares.remote:
-        watch.watch(remote, "result", "wait")
+    for other in learner._shards.others:
+        watch.watch(other, "result", "wait")
 
 
 class Training:
@@ -184,30 +184,30 @@ def profile(
         "total_us_without_stopwatch": 1e6 * plain / plain_steps,
     }
     if threads > 1:
-        result["shares"] = profile_shares(preset, aux, seconds, threads, settings)
+        result["shards"] = profile_shards(preset, aux, seconds, threads, settings)
     return result
 
 
-def profile_shares(
+def profile_shards(
     preset: str, aux: str, seconds: float, threads: int, settings: Sequence[str]
 ) -> dict[str, float]:
-    """What `threads` shares take together, and how long the first waits for the others."""
+    """What `threads` shards take together, and how long the first waits for the others."""
     prepare_cpu(threads)
     training = Training(preset, aux, threads, settings)
     watch = Stopwatch(time.perf_counter)
     training.block(seconds / 4, watch.clock)
     elapsed, steps = training.watched_block(watch, seconds)
     training.close()
-    waited = watch.by_part(part_of).get("waiting for other shares", 0.0)
+    waited = watch.by_part(part_of).get("waiting for other shards", 0.0)
     return {
         "threads": threads,
         "total_us": 1e6 * elapsed / steps,
-        "first_share_waits_us": 1e6 * waited / steps,
+        "first_shard_waits_us": 1e6 * waited / steps,
     }
 
 
 def write_trace(path: Path, preset: str, aux: str, settings: Sequence[str]) -> None:
-    """Write a few updates with one share as a Chrome trace."""
+    """Write a few updates with one shard as a Chrome trace."""
     prepare_cpu(1)
     training = Training(preset, aux, 1, settings)
     every_thread = torch.profiler._ExperimentalConfig(profile_all_threads=True)
@@ -223,15 +223,15 @@ def write_trace(path: Path, preset: str, aux: str, settings: Sequence[str]) -> N
 def print_profile(preset: str, aux: str, result: dict[str, Any]) -> None:
     """One table."""
     total = result["total_us"]
-    print(f"{preset}, aux={aux}, one share: microseconds per agent step")
+    print(f"{preset}, aux={aux}, one shard: microseconds per agent step")
     for name, us in result["us_per_agent_step"].items():
         print(f"  {name:28} {us:8.2f} {100 * us / total:6.1f} %")
     print(f"  {'total':28} {total:8.2f}")
     print(f"  {'total without stopwatch':28} {result['total_us_without_stopwatch']:8.2f}")
-    if shares := result.get("shares"):
+    if shards := result.get("shards"):
         print(
-            f"  {shares['threads']} shares, wall-clock: {shares['total_us']:.2f}, "
-            f"of which the first waits {shares['first_share_waits_us']:.2f} for the others"
+            f"  {shards['threads']} shards, wall-clock: {shards['total_us']:.2f}, "
+            f"of which the first waits {shards['first_shard_waits_us']:.2f} for the others"
         )
 
 

@@ -20,13 +20,13 @@ from scipy import stats
 
 from agents.config import AgentConfig, NetworkConfig
 from agents.learner import Learner
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 from analysis.figure import add_caption, draw_seeds, house_style, new_figure, save_figure
 from analysis.statistics import FloatArray, aggregate_seeds, bin_centres, binned_means
 from benchmarks.catch import Catch
 from benchmarks.sb3_twin import copy_parameters, twin_settings
 from envs.interop import SB3VecEnv
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV_PATH = ROOT / "benchmarks" / "results" / "sb3_comparison" / "curves.csv"

@@ -27,7 +27,7 @@ from agents.config import AgentConfig, NetworkConfig, SB3A2CConfig
 from agents.encoders import ENCODER_CLASSES
 from agents.learner import RMSPROP_DECAY
 from agents.networks import Agent
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 
 
 class SummedRMSprop(RMSpropTFLike):

@@ -17,7 +17,7 @@ class Stopwatch:
 
     `seconds[path]` is the time spent in the innermost call of the path less that of the watched
     calls within it, so that all entries sum to the time of the outermost calls. Calls may change
-    threads as long as one waits for the other, as the learner does with its first share.
+    threads as long as one waits for the other, as the learner does with its first shard.
     `clock` gives seconds. With `trace`, each call also is a named range of PyTorch's profiler.
     """
 

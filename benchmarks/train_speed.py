@@ -24,7 +24,7 @@ from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
-from configs import RunConfig, compose_jobs, make_learner
+from configs import RunConfig, compose_runs, make_learner
 from envs import FRAMES_PER_STEP
 
 PRESETS = ("a2c", "a2c_laptop")
@@ -40,13 +40,13 @@ def build_learner(
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
     changes = [*settings, f"total_frames={10**12}"]  # the learning rate stays as it is
-    (job,) = compose_jobs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
-    if job.config is None:
-        raise ValueError(job.error)
-    learner = make_learner(job.config, torch.device("cpu"), threads, make_envs)
+    (request,) = compose_runs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
+    if request.config is None:
+        raise ValueError(request.error)
+    learner = make_learner(request.config, torch.device("cpu"), threads, make_envs)
     assert isinstance(learner, Learner)
     learner.start()
-    return learner, job.config
+    return learner, request.config
 
 
 def seconds_per_block(learner: Learner) -> tuple[float, int]:

@@ -1,24 +1,25 @@
 """Settings: a run's schema, yaml files and composition, and the learner they make; evaluation's."""
 
-from configs.compose import Job, compose_jobs, jobs_from_command_line
+from configs.compose import RunRequest, compose_runs, parse_runs
 from configs.evaluation import EvaluationSettings, parse_evaluation
-from configs.learners import AnyLearner, make_learner, take_weights
+from configs.from_mapping import from_mapping
+from configs.learners import AnyLearner, load_agent, make_learner, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.stored_run import config_of_run
-from configs.typed import from_mapping
 
 __all__ = [
     "AnyLearner",
     "EvaluationSettings",
-    "Job",
     "LogConfig",
     "ResumeConfig",
     "RunConfig",
-    "compose_jobs",
+    "RunRequest",
+    "compose_runs",
     "config_of_run",
     "from_mapping",
-    "jobs_from_command_line",
+    "load_agent",
     "make_learner",
     "parse_evaluation",
+    "parse_runs",
     "take_weights",
 ]

@@ -1,7 +1,7 @@
 """Command-line settings to runs: Hydra composes the yaml files, the schema checks the outcome.
 
 Hydra's compose API is used instead of `hydra.main`, because a run's folder must not depend on
-Hydra's, one sentence must explain a mistake, and a failed job must not end a sweep.
+Hydra's, one sentence must explain a mistake, and a failed run must not end a sweep.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from configs.from_mapping import from_mapping, keys_of, unknown_key
 from configs.run_config import RunConfig
 from configs.settings_file import is_settings_file, quoted, read_settings_file
-from configs.typed import from_mapping, keys_of, unknown_key
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = ("env", "agent", "aux")
@@ -29,18 +29,19 @@ TEXTS = keys_of(RunConfig, str)
 SECTIONS = keys_of(RunConfig, dict)
 
 
-class Job(NamedTuple):
+class RunRequest(NamedTuple):
     """One run that was asked for: the settings given, and what they make, or why they do not."""
 
     settings: tuple[str, ...]  # key=value, one value each
     config: RunConfig | None
-    error: str | None
+    error: ValueError | None
+    name: str = ""  # the settings that tell it from the others of a sweep
 
 
-def jobs_from_command_line(argv: list[str] | None, description: str) -> list[Job]:
+def parse_runs(argv: list[str] | None, description: str) -> list[RunRequest]:
     """Return the runs that a command line asks for (None: this process's own).
 
-    `-h` prints `description` and ends the program. Raises ValueError: see `compose_jobs`.
+    `-h` prints `description` and ends the program. Raises ValueError: see `compose_runs`.
     """
     groups = "\n".join(f"  {group}={' | '.join(options(group))}" for group in GROUPS)
     parser = argparse.ArgumentParser(
@@ -55,44 +56,48 @@ def jobs_from_command_line(argv: list[str] | None, description: str) -> list[Job
         raise ValueError(
             f"{unknown[0]} is not an option; allowed: -m, -h, key=value settings and files of them."
         )
-    return compose_jobs(arguments.settings, arguments.multirun)
+    return compose_runs(arguments.settings, arguments.multirun)
 
 
-def compose_jobs(arguments: list[str], multirun: bool = False) -> list[Job]:
+def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunRequest]:
     """Return the runs that `arguments` (Hydra's key=value grammar, files of settings) ask for.
 
     With `multirun`, a key may have several values (`seed=1,2,3`, `seed=range(1,4)`), and every
-    combination is a job, the last key changing fastest. A job whose values are not allowed carries
-    its error. Raises ValueError where `arguments` cannot be read at all, and where two different
-    runs would be trained in one folder.
+    combination is a request, the last key changing fastest. One whose values are not allowed
+    carries its error. Raises ValueError where `arguments` cannot be read at all, and where two
+    different runs would be trained in one folder.
     """
     files = [Path(argument) for argument in arguments if is_settings_file(argument)]
     from_files = [read_settings_file(path, options("agent")) for path in files]
     settings = [a for a in arguments if not is_settings_file(a)]  # which win over the files'
     alternatives = [[setting] for setting in itertools.chain(*from_files)]
     alternatives += [_alternatives(setting, multirun) for setting in settings]
-    jobs = [_job(settings) for settings in itertools.product(*alternatives)]
-    _refuse_a_shared_folder(jobs)
-    return jobs
+    requests = [_request(settings) for settings in itertools.product(*alternatives)]
+    _refuse_a_shared_folder(requests)
+    common = set(requests[0].settings).intersection(*(request.settings for request in requests))
+    return [
+        request._replace(name=shlex.join(s for s in request.settings if s not in common))
+        for request in requests
+    ]
 
 
-def _refuse_a_shared_folder(jobs: list[Job]) -> None:
+def _refuse_a_shared_folder(requests: list[RunRequest]) -> None:
     """Raise ValueError, with a tag that would help, if two different runs have the same folder."""
-    first: dict[Path, Job] = {}
-    for job in jobs:
-        if job.config is None:
+    first: dict[Path, RunRequest] = {}
+    for request in requests:
+        if request.config is None:
             continue
-        other = first.setdefault(job.config.folder, job)
-        if other.config == job.config:
+        other = first.setdefault(request.config.folder, request)
+        if other.config == request.config:
             continue
-        pairs = zip(other.settings, job.settings, strict=True)
+        pairs = zip(other.settings, request.settings, strict=True)
         one, two = zip(*((a, b) for a, b in pairs if a != b), strict=True)
         keys = [setting.partition("=")[0] for setting in one]
         tag = "tag=" + "_".join(f"{key.rpartition('.')[2]}${{{key}}}" for key in keys)
         hint = "" if set(keys) & set(GROUPS) else f", as in {shlex.quote(tag)}"
         raise ValueError(
-            f"{' '.join(one)} and {' '.join(two)} would both be trained in {job.config.folder}; "
-            f"tell them apart with a tag{hint}."
+            f"{' '.join(one)} and {' '.join(two)} would both be trained in "
+            f"{request.config.folder}; tell them apart with a tag{hint}."
         )
 
 
@@ -101,11 +106,11 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (FOLDER / group).glob("*.yaml"))
 
 
-def _job(settings: tuple[str, ...]) -> Job:
+def _request(settings: tuple[str, ...]) -> RunRequest:
     try:
-        return Job(settings, _compose(settings), None)
+        return RunRequest(settings, _compose(settings), None)
     except ValueError as error:
-        return Job(settings, None, str(error))
+        return RunRequest(settings, None, error)
 
 
 def _compose(settings: tuple[str, ...]) -> RunConfig:

@@ -1,4 +1,4 @@
-"""A run's settings to what trains: our agent in its environments, or Stable-Baselines3's."""
+"""A run's settings to what trains or plays: our agent, or Stable-Baselines3's."""
 
 import os
 from collections.abc import Callable
@@ -7,15 +7,18 @@ from pathlib import Path
 
 import torch
 
-from agents import checkpoint
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.learner import Learner
-from agents.sb3_a2c import SB3A2CLearner
+from agents.networks import Agent
+from agents.sb3.agent import SB3Agent, load_sb3_agent
+from agents.sb3.learner import SB3A2CLearner
+from agents.state_check import require_form
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
 from envs.interop import SB3VecEnv
+from records import checkpoint
 
 AnyLearner = Learner | SB3A2CLearner
 IMAGE_BYTES = 72 * 96 * 3  # what every level shows
@@ -52,9 +55,9 @@ def make_learner(
             "agent.compile is true, but this run is on a CPU, which it makes no faster; "
             "set agent.compile=false."
         )
-    # On a CPU each core has a share of the batch, unless the environments have processes of their
+    # On a CPU each core has a shard of the batch, unless the environments have processes of their
     # own: then these, and on a GPU the engine's threads, use the cores.
-    shares = threads if device.type == "cpu" and not config.env.in_workers else 1
+    shards = threads if device.type == "cpu" and not config.env.in_workers else 1
     fast = config.fast == "auto"
     return Learner(
         config.agent,
@@ -62,16 +65,16 @@ def make_learner(
             make_envs,
             config.env,
             stagger=True,
-            num_threads=1 if shares > 1 else threads,
+            num_threads=1 if shards > 1 else threads,
             keep_final_obs=config.agent.bootstrap_on_timeout,
         ),
         num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux, num_threads=shares, fast=fast),
+        make_aux=partial(make_aux, config.aux, num_threads=shards, fast=fast),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,
         device=device,
-        num_threads=shares,
+        num_threads=shards,
         frames_per_step=frames_per_step(config.env),
         fast=fast,
     )
@@ -119,3 +122,22 @@ def take_weights(learner: AnyLearner, run: Path) -> None:
             "agent.network and the shapes of its observations and actions must be this run's."
         )
     agent.load_state_dict(weights)
+
+
+def load_agent(
+    config: RunConfig, state: dict[str, torch.Tensor], env: BatchedEnv, device: torch.device
+) -> Agent | SB3Agent:
+    """Return the agent of `config` with the parameters `state`.
+
+    Raises ValueError: they are no such agent's.
+    """
+    space, actions = env.single_observation_space, env.single_action_space
+    agent: Agent | SB3Agent
+    if isinstance(config.agent, SB3A2CConfig):
+        agent = load_sb3_agent(space, actions, state)
+        require_form(state, agent.policy.state_dict(), "agent")
+    else:
+        agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
+        require_form(state, agent.state_dict(), "agent")
+        agent.load_state_dict(state)
+    return agent.to(device)

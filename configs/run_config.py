@@ -32,7 +32,7 @@ class ResumeConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run. Made by `configs.compose_jobs`; `validate` has passed for those."""
+    """One run. Made by `configs.compose_runs`; `validate` has passed for those."""
 
     env: EnvConfig
     agent: AgentConfig | SB3A2CConfig  # the one whose keys the preset has

@@ -8,10 +8,10 @@ import importlib.util
 import sysconfig
 from pathlib import Path
 
-from agents.run_folder import load_settings
+from configs.from_mapping import from_mapping
 from configs.run_config import RunConfig
-from configs.typed import from_mapping
 from envs.config import EnvConfig
+from records.settings import load_settings
 
 # Settings that reach into an environment or a file system as they are.
 PASSED_ON = ("kwargs", "lab_settings", "level_cache")

@@ -27,7 +27,7 @@ from envs.labsim.scene import (
     Scene,
 )
 from envs.labsim.vector_env import HEIGHT, STEPS_PER_SECOND, WIDTH, LabsimVectorEnv
-from whole_files import replaced_when_complete
+from records.whole_files import replaced_when_complete
 
 WORLDS = 8  # one seed each
 STEPS_BETWEEN = 25  # random agent steps between two rows of views

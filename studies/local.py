@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agents.signals import StopSignals
+from records.signals import StopSignals
 from studies.plan import PlannedRun
 from studies.start import Machine, last_line, start
 from studies.state import frames_per_second

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import yaml
 
-from configs import RunConfig, compose_jobs
+from configs import RunConfig, compose_runs
 from configs.compose import GROUPS
 
 Settings = list[str]
@@ -136,7 +136,7 @@ def _checked(settings: Sequence[str], arm: str, variant: str) -> PlannedRun:
         raise ValueError(f"arm {arm} has aux={aux}; its name must begin with {aux}.")
     tag = "-".join(part for part in (arm.partition("-")[2], variant) if part)
     named = (*settings, f"tag={tag}") if tag else tuple(settings)
-    (job,) = compose_jobs(list(named))
-    if job.config is None:
-        raise ValueError(f"{' '.join(named)}: {job.error}")
-    return PlannedRun(named, job.config)
+    (request,) = compose_runs(list(named))
+    if request.config is None:
+        raise ValueError(f"{' '.join(named)}: {request.error}")
+    return PlannedRun(named, request.config)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from agents.signals import Interrupted, StopSignals
+from records.signals import Interrupted, StopSignals
 from studies import slurm
 from studies.local import measured_speed, run_all
 from studies.plan import PlannedRun, planned_runs, read_plan

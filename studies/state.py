@@ -4,8 +4,8 @@ import csv
 import fcntl
 from pathlib import Path
 
-from agents.checkpoint import NAME as CHECKPOINT
 from configs import RunConfig
+from records.checkpoint import NAME as CHECKPOINT
 
 
 def state(config: RunConfig) -> str:

@@ -1,29 +1,53 @@
-"""Which package may import which: the rule of docs/details.md."""
+"""Which package may import which, and in which order `agents` builds: no import runs back up."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = (
-    *("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "studies"),
-    *("kernels", "simd", "whole_files"),
-)
-COMMANDS = ("train_agent", "evaluate", "representations")  # may use everything, are used by nothing
-# but here: analysis reads files, and this one command plays first.
-EXCEPTIONS = {"analysis/probes.py": {"representations"}}
 ALLOWED = {
-    "agents": {"kernels", "simd", "whole_files"},
-    "cpc_aux": {"kernels", "simd"},
-    "simd": {"kernels"},
-    "envs": {"kernels", "whole_files"},
-    "kernels": set(),
-    "whole_files": set(),
-    "analysis": {"whole_files"},
-    "configs": {"agents", "cpc_aux", "envs"},
-    "studies": {"agents", "configs"},
+    "compiled": set(),
+    "episode_seeds": set(),
+    "agents": {"compiled", "episode_seeds"},
+    "cpc_aux": {"compiled"},
+    "envs": {"compiled", "episode_seeds"},
+    "records": {"agents"},
+    "configs": {"agents", "cpc_aux", "envs", "episode_seeds", "records"},
+    "analysis": {"records"},
+    "studies": {"configs", "records"},
 }
+# These draw or write what their package makes, or play first, where analysis reads files.
+EXCEPTIONS = {
+    "envs/gallery.py": {"records"},
+    "analysis/representations.py": {"agents", "configs", "envs", "episode_seeds"},
+}
+OWN = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
+    path.stem for path in ROOT.glob("*.py")
+}
+# The algorithm, from what it builds on to what puts it together. A file imports from earlier
+# groups and from its own.
+LAYERS = (
+    ("config", "encoders", "networks", "batched_env", "devices", "episodes"),
+    ("rollout", "a2c", "rmsprop", "running_means", "state_check"),
+    ("passes",),
+    ("actor", "fast"),
+    ("parallel",),
+    ("learner",),
+    ("sb3", "evaluation"),
+)
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+PLAIN = ("config", "encoders", "networks", "rollout", "a2c", "passes", "actor", "parallel")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports, also inside functions, as dotted names."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
@@ -31,20 +55,41 @@ def test_package_imports_only_what_it_may(package):
     files = [*(ROOT / package).rglob("*.py"), *ROOT.glob(f"{package}.py")]
     assert files
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                modules = [node.module or ""]
-            imported = {m.split(".")[0] for m in modules} & {*PACKAGES, *COMMANDS} - {package}
-            name = file.relative_to(ROOT).as_posix()
-            allowed = ALLOWED[package] | EXCEPTIONS.get(name, set())
-            assert imported <= allowed, f"{name} imports {imported}"
+        name = file.relative_to(ROOT).as_posix()
+        imported = {module.split(".")[0] for module in imports(file)} & OWN - {package}
+        allowed = ALLOWED[package] | EXCEPTIONS.get(name, set())
+        assert imported <= allowed, f"{name} imports {imported - allowed}"
 
 
-@pytest.mark.parametrize(
-    "name", ["actor", "rollout", "passes", "networks", "encoders", "a2c", "share", "shares"]
-)
+def test_packages_know_each_other_in_one_direction():
+    above = set()
+    for package, allowed in ALLOWED.items():  # a package comes after those that it may import
+        assert allowed <= above
+        above.add(package)
+
+
+def agents_imports(file: Path) -> set[str]:
+    """The parts of `agents`, files or folders, that a file of it imports."""
+    return {module.split(".")[1] for module in imports(file) if module.startswith("agents.")}
+
+
+@pytest.mark.parametrize("name", sorted(LAYER_OF))
+def test_no_import_of_the_algorithm_runs_back_up(name):
+    files = [*(ROOT / "agents" / name).rglob("*.py"), *(ROOT / "agents").glob(f"{name}.py")]
+    assert files
+    for file in files:
+        later = {n for n in agents_imports(file) if LAYER_OF[n] > LAYER_OF[name]}
+        assert not later, f"{file.relative_to(ROOT)} imports {later}"
+
+
+@pytest.mark.parametrize("name", PLAIN)
 def test_the_algorithm_knows_no_pass_but_the_plain_one(name):
-    text = (ROOT / "agents" / f"{name}.py").read_text()
-    imported = [line for line in text.splitlines() if line.startswith(("import ", "from "))]
-    assert not [line for line in imported if "fast" in line or "kept" in line or "graph" in line]
+    files = [*(ROOT / "agents" / name).rglob("*.py"), *(ROOT / "agents").glob(f"{name}.py")]
+    assert files
+    for file in files:
+        assert "fast" not in agents_imports(file)
+
+
+def test_every_part_of_the_algorithm_has_a_layer():
+    parts = {path.stem for path in (ROOT / "agents").iterdir() if path.suffix != ".typed"}
+    assert parts - {"__init__", "__pycache__"} == LAYER_OF.keys()

@@ -21,15 +21,16 @@ import train_agent
 from agents.actor import Actor, collect
 from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
-from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
+from agents.evaluation import describe, evaluate, mean_with_interval
 from agents.networks import Agent
 from agents.passes import PlainPass
-from agents.progress import EpisodeCount
 from agents.rollout import Rollout
-from agents.video import picture
-from configs import RunConfig, learners, parse_evaluation
+from configs import RunConfig, learners, load_agent, parse_evaluation
 from cpc_aux.config import AuxConfig
 from envs import EnvConfig
+from episode_seeds import FIRST_EVALUATION_SEED
+from records.progress import EpisodeCount
+from records.video import picture
 from tests.envs.dmlab.conftest import STAND_IN
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train
@@ -56,7 +57,7 @@ def test_same_seed_same_episodes_and_greedy_differs():
         return evaluate(make_agent(env), env, 5, **settings)
 
     assert play() == play()
-    assert play() != play(seed=FIRST_SEED + 1)
+    assert play() != play(seed=FIRST_EVALUATION_SEED + 1)
     assert play() != play(greedy=True)
 
 
@@ -76,12 +77,12 @@ def test_evaluation_acts_as_training_does():
     env = RandomEnds(3)
     agent = make_agent(env)
     host = Rollout.allocate(97, 3, env.single_observation_space, 11, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(FIRST_SEED)
+    generator = torch.Generator().manual_seed(FIRST_EVALUATION_SEED)
     noise = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
     settings = {"discount": 0.9, "clip_rewards": False, "bootstrap_on_timeout": False}
     actor = Actor(env, agent, host, host, PlainPass(agent, host), **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
-    actor.start(range(FIRST_SEED, FIRST_SEED + 3))
+    actor.start(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + 3))
     seen = collect([actor], torch.stack(noise))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)
@@ -121,11 +122,11 @@ def test_interval_of_a_mean():
 
 def test_description():
     episodes = [Episode(10.0, 13, [3.0, 1.0, 2.0]), Episode(0.0, 11, []), Episode(5.0, 7, [7.0])]
-    of_return, first, later = command.describe(episodes).splitlines()
+    of_return, first, later = describe(episodes).splitlines()
     assert of_return == "mean return 5.00, 95 % interval 0.00 to 10.00 (3 episodes)"
     assert first.startswith("mean seconds to an episode's first success 5.00, 95 % interval 3.00")
     assert later.startswith("mean seconds to each later success 1.50, 95 % interval 1.00 to 2.00")
-    assert command.describe(episodes[1:2]) == "mean return 0.00 (1 episodes)"
+    assert describe(episodes[1:2]) == "mean return 0.00 (1 episodes)"
 
 
 class RandomImages(RandomEnds):
@@ -197,7 +198,7 @@ def test_agent_with_another_number_of_actions_is_refused():
         EnvConfig("room_watermaze"), AgentConfig(network=network), AuxConfig("none"), "a2c"
     )
     with pytest.raises(ValueError, match=r"agent\.encoder\.fc1\.weight .* shape \[11, 3\]"):
-        command.load_agent(config, make_agent(CueMemory(3)).state_dict(), RandomEnds(3), CPU)
+        load_agent(config, make_agent(CueMemory(3)).state_dict(), RandomEnds(3), CPU)
 
 
 def test_environments_are_the_runs_own_but_for_what_is_asked():

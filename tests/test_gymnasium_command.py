@@ -9,9 +9,9 @@ import pytest
 
 import evaluate
 import train_agent
-from agents import checkpoint
 from agents.learner import Learner
 from envs.pool import worker_group
+from records import checkpoint
 from tests.envs.pool_envs import running
 
 TINY = (
@@ -37,7 +37,7 @@ def train(*settings):
 
 
 def pids(learner):
-    groups = learner._shares.first.envs.groups
+    groups = learner._shards.first.envs.groups
     return [worker.process.pid for group in groups for worker in group.workers]
 
 

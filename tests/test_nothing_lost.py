@@ -13,10 +13,10 @@ import torch
 
 import evaluate
 import train_agent
-from agents import checkpoint
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 from agents.state_check import require_form
 from configs import learners
+from records import checkpoint
 from tests.known_answer_envs import RandomEnds
 from tests.test_sb3_command import SETTINGS as SB3
 from tests.test_train_agent import FOLDER, kill, stop_after, train
@@ -33,7 +33,7 @@ def tiny_world(monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    monkeypatch.setattr(train_agent, "draw_figures", lambda config, settings: None)
+    monkeypatch.setattr(train_agent, "draw_figures", lambda *run: None)
 
 
 @pytest.fixture

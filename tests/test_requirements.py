@@ -28,17 +28,8 @@ def declared() -> list[Requirement]:
 def imported() -> set[str]:
     """Names of the distributions that hold what the sources import, also inside functions."""
     files = [*ROOT.glob("*.py")]
-    for folder in (
-        "agents",
-        "analysis",
-        "benchmarks",
-        "configs",
-        "cpc_aux",
-        "envs",
-        "studies",
-        "tests",
-    ):
-        files += (ROOT / folder).rglob("*.py")
+    for package in ROOT.glob("*/__init__.py"):
+        files += package.parent.rglob("*.py")
     assert len(files) > 101
     modules = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):

@@ -8,10 +8,10 @@ import pytest
 
 import evaluate
 import train_agent
-from agents import checkpoint
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 from analysis.curves import return_figure
 from configs import learners
+from records import checkpoint
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import TINY, assert_equal, table
 

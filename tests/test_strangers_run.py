@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 import evaluate
-from agents import checkpoint
 from analysis import export
-from configs import compose_jobs, config_of_run
+from configs import compose_runs, config_of_run
+from records import checkpoint
 
 PAYLOAD = "from pathlib import Path\nPath('executed').touch()\ndef wrap(env):\n    return env\n"
 RUN = Path("runs/gymnasium/CartPole-v1/a2c_laptop/none/seed_1")
@@ -25,8 +25,8 @@ def here(tmp_path, monkeypatch):
 
 def make_run(run=RUN, **changes):
     """Write the folder of a run with these settings (env__id for env.id) and no parameters."""
-    (job,) = compose_jobs(["env=gymnasium", "env.id=CartPole-v1"])
-    config = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(job.config)))
+    (request,) = compose_runs(["env=gymnasium", "env.id=CartPole-v1"])
+    config = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(request.config)))
     for path, value in changes.items():
         *groups, key = path.split("__")
         place = config

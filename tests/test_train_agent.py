@@ -15,9 +15,10 @@ import torch
 import yaml
 
 import train_agent
-from agents import checkpoint, share, shares
 from agents.learner import Learner
+from agents.parallel import process, shards
 from configs import learners
+from records import checkpoint
 from tests.envs.pool_envs import wait_until
 from tests.known_answer_envs import RandomEnds
 
@@ -171,17 +172,17 @@ def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
 @pytest.mark.parametrize(
     ("number", "cause"), [(signal.SIGKILL, "(signal 9)"), (signal.SIGSTOP, "gave no answer for")]
 )
-def test_a_lost_share_stops_with_the_cause_and_keeps_the_checkpoint(
+def test_a_lost_shard_stops_with_the_cause_and_keeps_the_checkpoint(
     number, cause, monkeypatch, capsys
 ):
     update = Learner.update
 
     def losing_update(learner):
         if learner.updates == 10:
-            os.kill(learner._shares.remote[0].process.pid, number)
+            os.kill(learner._shards.others[0].process.pid, number)
             if number == signal.SIGSTOP:
-                monkeypatch.setattr(shares, "PATIENCE_S", 0.5)
-                monkeypatch.setattr(share, "CLOSE_PATIENCE_S", 0.5)
+                monkeypatch.setattr(shards, "PATIENCE_S", 0.5)
+                monkeypatch.setattr(process, "CLOSE_PATIENCE_S", 0.5)
         update(learner)
 
     monkeypatch.setattr(Learner, "update", losing_update)
@@ -249,8 +250,8 @@ def test_non_finite_loss_stops_with_the_cause_and_keeps_the_checkpoint(monkeypat
 def test_mistakes_of_a_sweep_are_told_before_it_begins(monkeypatch, capsys):
     monkeypatch.setattr(
         train_agent,
-        "run_job",
-        lambda job, *_: 2 if job.error else print("trained", file=sys.stderr) or 0,
+        "run_request",
+        lambda request, *_: 2 if request.error else print("trained", file=sys.stderr) or 0,
     )
     assert train("-m", "env.num_envs=3,banana") == 2
     mistake, trained = capsys.readouterr().err.splitlines()
@@ -311,7 +312,7 @@ SCRIPT = "import train_agent; print('code', train_agent.main({settings}))"
 
 
 def test_training_from_a_script_on_standard_input(tmp_path):
-    """With two shares, whose processes cannot import such a script, and here must not."""
+    """With two shards, whose processes cannot import such a script, and here must not."""
     settings = ["env.num_envs=2", "threads=2", "agent.unroll_length=5", "total_frames=80"]
     result = subprocess.run(
         [sys.executable, "-"],

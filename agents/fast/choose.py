@@ -7,10 +7,10 @@ from typing import NamedTuple
 import gymnasium
 from torch import nn
 
-from agents.cuda_graph import CudaGraphPass
 from agents.encoders import DeepEncoder, MLPEncoder
 from agents.fast.compare import difference
 from agents.fast.cpu_pass import CpuPass, fast_parts
+from agents.fast.cuda_graph import CudaGraphPass
 from agents.fast.stock import is_stock
 from agents.networks import Agent
 from agents.passes import Pass, PlainPass

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents import kept_encoder
 from agents.encoders import ShallowEncoder
+from agents.fast import shallow_encoder
+from agents.fast.lstm import KeptLSTM
+from agents.fast.shallow_encoder import KeptShallowEncoder
 from agents.fast.stock import is_stock
-from agents.kept_encoder import KeptShallowEncoder
-from agents.kept_lstm import KeptLSTM
 from agents.networks import Agent, AgentOutput, CoreState
 from agents.passes import PlainPass, differentiate
 from agents.rollout import Rollout
-from kernels import kernel
+from compiled.cache import kernel
 
 
 def fast_parts(agent: Agent, obs_shape: Sequence[int]) -> tuple[bool, bool]:
@@ -40,7 +40,7 @@ def fast_parts(agent: Agent, obs_shape: Sequence[int]) -> tuple[bool, bool]:
         and agent.policy.weight.shape == (agent.num_actions, size)
         and agent.policy.bias is not None
     )
-    return kept_encoder.fits(agent.encoder, obs_shape, size), core_fits
+    return shallow_encoder.fits(agent.encoder, obs_shape, size), core_fits
 
 
 class CpuPass(PlainPass):

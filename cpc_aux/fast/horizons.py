@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from compiled.cache import kernel
+from compiled.products import LANES, fetch, multiply, transpose
 from cpc_aux.fast.scores import (
     SEQUENCE,
     ZEROS,
@@ -9,8 +11,6 @@ from cpc_aux.fast.scores import (
     score_anchors,
     score_environment,
 )
-from kernels import kernel
-from simd import LANES, fetch, multiply, transpose
 
 # Pairs whose predictions are held at once. With 256 units 4 MB, more than a core's own cache holds,
 # but an environment's candidates, once read, serve as many pairs as possible.

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from compiled.products import LANES, SUPPORTED
 from cpc_aux.config import AuxConfig
 from cpc_aux.cpc import CPC, PairLosses
 from cpc_aux.fast.horizons import score_horizons
 from cpc_aux.fast.scores import OTHERS, POOL, SAME_STEP, SEQUENCE, lay_sets_side_by_side
 from cpc_aux.negatives import require_others
-from simd import LANES, SUPPORTED
 
 _KINDS = {"sequence": SEQUENCE, "same_step": SAME_STEP, "others": OTHERS, "pool": POOL}
 

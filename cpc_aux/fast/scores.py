@@ -6,9 +6,9 @@ goes through memory once more, and threads of Python take turns at them.
 
 import numpy as np
 
+from compiled.cache import kernel, vectorised
+from compiled.products import LANES, exp, multiply, transpose
 from cpc_aux.infonce import NEGLIGIBLE_NATS
-from kernels import kernel, vectorised
-from simd import LANES, exp, multiply, transpose
 
 SEQUENCE, SAME_STEP, OTHERS, POOL = range(4)
 ZEROS = np.zeros(LANES, np.float32)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kernels import kernel_cache
+from compiled.cache import kernel_cache
 
 # Numba settles a kernel's cache folder when the kernel is defined: import all of them here. One
 # folder for the whole engine, because `level.advance` runs levels that its callers do not import.

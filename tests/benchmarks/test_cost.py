@@ -7,7 +7,7 @@ import pytest
 import envs.labsim.vector_env
 from benchmarks import cost
 from benchmarks.cost import IMAGE, Point, Sweep, make_sized_envs, measure_here, sweeps
-from configs import compose_jobs
+from configs import compose_runs
 from envs import EnvConfig
 
 SPEEDS = {"agent_steps_per_s": 4001.0, "memory_mib": 701.0, "resident_mib": 907.0, "processes": 3}
@@ -30,10 +30,10 @@ def test_every_sweep_has_valid_settings_and_the_preset_s_own_point(name):
         assert sweep.values == ("1", "2", "4")
         return
     base = ["env=room_watermaze", "agent=a2c", f"aux={sweep.aux}"]
-    (own,) = compose_jobs(base)
-    configs = [compose_jobs([*base, f"{sweep.setting}={value}"])[0] for value in sweep.values]
-    assert not any(job.error for job in configs)
-    assert own.config in [job.config for job in configs]
+    (own,) = compose_runs(base)
+    configs = [compose_runs([*base, f"{sweep.setting}={value}"])[0] for value in sweep.values]
+    assert not any(request.error for request in configs)
+    assert own.config in [request.config for request in configs]
 
 
 def test_a_point_is_trained_and_measured(monkeypatch):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-import agents.share
+import agents.parallel.shard
 from benchmarks import profile
 from benchmarks.profile import ORDER, PARTS, Training, part_of
 from benchmarks.stopwatch import Stopwatch
@@ -15,10 +15,10 @@ SMALL = ("env.num_envs=5", "agent.unroll_length=7", "aux.horizon=3", "aux.anchor
 def profiled():
     """Stopwatch, seconds and agent steps of a few updates of a small learner with CPC."""
     training, watch = Training("a2c", "cpc", 1, SMALL), Stopwatch(time.process_time)
-    collect = agents.share.collect
+    collect = agents.parallel.shard.collect
     training.block(0.2, watch.clock)
     elapsed, steps = training.watched_block(watch, 0.5)
-    assert agents.share.collect is collect
+    assert agents.parallel.shard.collect is collect
     assert "collect" not in vars(training.learner)
     training.close()
     return watch, elapsed, steps
@@ -31,11 +31,11 @@ def test_parts_sum_to_the_whole(profiled):
     assert sums["other"] < 0.25 * elapsed  # tiny updates: much of the time is between the parts
 
 
-def test_every_part_of_one_share_is_seen(profiled):
+def test_every_part_of_one_shard_is_seen(profiled):
     watch, *_ = profiled
     sums = watch.by_part(part_of)
-    # No episode begins in so short a time, and there is no other share.
-    assert set(sums) | {"maps and respawns", "waiting for other shares"} == set(ORDER)
+    # No episode begins in so short a time, and there is no other shard.
+    assert set(sums) | {"maps and respawns", "waiting for other shards"} == set(ORDER)
     assert set(PARTS.values()) < set(ORDER)
 
 
@@ -52,7 +52,7 @@ def test_waiting_for_another_process_is_timed():
     training, watch = Training("a2c", "none", 2, SMALL[:2]), Stopwatch()
     training.watched_block(watch, 0.0)
     training.close()
-    assert watch.by_part(part_of)["waiting for other shares"] > 0.0
+    assert watch.by_part(part_of)["waiting for other shards"] > 0.0
 
 
 def test_trace_is_a_chrome_trace_of_the_same_parts(tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def test_trace_is_a_chrome_trace_of_the_same_parts(tmp_path, monkeypatch):
     profile.main(["--trace", str(tmp_path / "trace.json")])
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     names = {event["name"] for event in events}
-    assert {"render", "encode", "encoder_backward", "lstm"} <= names  # in the share's own thread
+    assert {"render", "encode", "encoder_backward", "lstm"} <= names  # in the shard's own thread
     assert {"a2c_loss", "optimiser", "aten::mm"} <= names
 
 

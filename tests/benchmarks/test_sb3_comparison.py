@@ -7,7 +7,7 @@ from torch import nn
 
 from agents.config import AgentConfig, NetworkConfig
 from agents.learner import Learner
-from agents.sb3_a2c import SB3A2CLearner
+from agents.sb3.learner import SB3A2CLearner
 from benchmarks.catch import COLUMNS, START, Catch
 from benchmarks.sb3_comparison import agreement
 from benchmarks.sb3_twin import copy_parameters, parameter_pairs, twin_settings

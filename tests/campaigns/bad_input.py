@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs import RunConfig, compose_jobs
+from configs import RunConfig, compose_runs
 
 VALUES = (
     "-1", "0", "0.5", "1e-300", "1e300", "1e18", "1000000", "nan", "inf", "abc", "", "true", "null",
@@ -62,18 +62,18 @@ def command(key: str, value: str) -> list[str]:
 
 @functools.cache
 def _keys_of_ours() -> set[str]:
-    (job,) = compose_jobs([])
-    assert job.config is not None
-    return {f"agent.{key}" for key in _keys(type(job.config.agent), "")}
+    (request,) = compose_runs([])
+    assert request.config is not None
+    return {f"agent.{key}" for key in _keys(type(request.config.agent), "")}
 
 
 def refused(arguments: list[str]) -> str | None:
     """The sentence with which the settings are refused before anything starts, or None."""
     try:
-        (job,) = compose_jobs(arguments)
+        (request,) = compose_runs(arguments)
     except ValueError as error:
         return str(error)
-    return job.error
+    return None if request.error is None else str(request.error)
 
 
 def start(arguments: list[str]) -> tuple[str, str]:

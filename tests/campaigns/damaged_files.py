@@ -24,8 +24,8 @@ import torch
 
 import evaluate
 import train_agent
-from agents import checkpoint
 from analysis import curves
+from records import checkpoint
 from tests.campaigns.trial import (
     TINY,
     TOTAL_FRAMES,

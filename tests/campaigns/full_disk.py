@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import train_agent
-from agents import checkpoint
 from analysis import export
+from records import checkpoint
 from tests.campaigns.trial import (
     TINY,
     TOTAL_FRAMES,

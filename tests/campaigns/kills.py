@@ -3,7 +3,7 @@
     python -m tests.campaigns.kills [--kills 60] [--worlds labsim pool sb3]
 
 The kills (SIGKILL, which no program can answer) are shared out to the worlds: our agent in labsim
-with two shares, our agent in a pool of worker processes, Stable-Baselines3's in labsim. After the
+with two shards, our agent in a pool of worker processes, Stable-Baselines3's in labsim. After the
 last one the run is stopped politely, at whatever frame it has come to. Right is a checkpoint and
 rows that are equal to the bit to those of a run that was stopped there and nowhere else. A pool
 cannot save running episodes: there the other run is stopped wherever the first one was continued.
@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import train_agent
-from agents import checkpoint
-from agents.run_folder import read_config
+from records import checkpoint
+from records.settings import read_config
 from tests.campaigns.trial import attempt, equal, stop_at
 
 ROOT = Path(__file__).resolve().parents[2]

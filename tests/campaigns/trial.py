@@ -113,7 +113,7 @@ def vectors_for_levels() -> Iterator[None]:
 def without_figures() -> Iterator[None]:
     """Inside, a run that ends draws nothing, which takes longer than it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_agent, "draw_figures", lambda config, settings: None)
+        patch.setattr(train_agent, "draw_figures", lambda *run: None)
         yield
 
 

@@ -15,21 +15,21 @@ from stable_baselines3 import A2C
 
 import configs
 from agents.config import SB3A2CConfig
-from configs import compose_jobs, jobs_from_command_line
+from configs import compose_runs, parse_runs
 from configs.compose import options
 from envs import frames_per_step
 
 
 def one(*arguments):
-    (job,) = compose_jobs(list(arguments))
-    assert job.error is None, job.error
-    return job.config
+    (request,) = compose_runs(list(arguments))
+    assert request.error is None, request.error
+    return request.config
 
 
 def error(*arguments):
-    (job,) = compose_jobs(list(arguments))
-    assert "\n" not in job.error
-    return job.error
+    (request,) = compose_runs(list(arguments))
+    assert "\n" not in str(request.error)
+    return str(request.error)
 
 
 def test_defaults():
@@ -181,19 +181,19 @@ def test_none_ignores_the_keys_of_the_other_arms():
 
 
 def test_sweep_is_every_combination_last_key_fastest():
-    jobs = compose_jobs(["aux=none,cpc", "seed=1,2,3", "aux.horizon=5"], multirun=True)
-    found = [(job.config.aux.name, job.config.seed) for job in jobs]
+    requests = compose_runs(["aux=none,cpc", "seed=1,2,3", "aux.horizon=5"], multirun=True)
+    found = [(request.config.aux.name, request.config.seed) for request in requests]
     assert found == [(aux, seed) for aux in ("none", "cpc") for seed in (1, 2, 3)]
-    assert [job.config.aux.horizon for job in jobs if job.config.aux.name == "cpc"] == [5] * 3
-    assert jobs[4].settings == ("aux=cpc", "seed=2", "aux.horizon=5")
-    assert len(compose_jobs(["seed=range(1,4)"], multirun=True)) == 3
+    assert [r.config.aux.horizon for r in requests if r.config.aux.name == "cpc"] == [5] * 3
+    assert requests[4].settings == ("aux=cpc", "seed=2", "aux.horizon=5")
+    assert len(compose_runs(["seed=range(1,4)"], multirun=True)) == 3
 
 
-def test_sweep_keeps_good_jobs_beside_bad_ones():
-    good, bad = compose_jobs(["aux=cpc", "aux.horizon=7,50"], multirun=True)
+def test_sweep_keeps_good_requests_beside_bad_ones():
+    good, bad = compose_runs(["aux=cpc", "aux.horizon=7,50"], multirun=True)
     assert good.error is None
     assert bad.config is None
-    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in bad.error
+    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in str(bad.error)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_bad_values_get_one_sentence(argument, sentence):
 def test_names_of_folders_need_no_quotes(name):
     """All but what Hydra's grammar gives a meaning: commas, ${...}, and quotes around it all."""
     special = name.strip() != name or name[0] in "'\"" or name.lower() in ("null", "true", "false")
-    (setting,) = compose_jobs([f"run_root={name}"]) if not special else ([None])
+    (setting,) = compose_runs([f"run_root={name}"]) if not special else ([None])
     if setting is not None:
         assert setting.error is None
         assert setting.config.run_root == name
@@ -266,18 +266,18 @@ def test_two_runs_of_a_sweep_in_one_folder_are_refused():
     with pytest.raises(
         ValueError, match=r"in runs/.*; tell them apart with a tag, as in"
     ) as caught:
-        compose_jobs(["log.every_frames=7,11", "seed=1,2", "total_frames=5,7"], multirun=True)
+        compose_runs(["log.every_frames=7,11", "seed=1,2", "total_frames=5,7"], multirun=True)
     suggested = re.search(r"'(tag=.*)'", str(caught.value))[1]
     assert suggested == "tag=total_frames${total_frames}"
-    jobs = compose_jobs(["seed=1,2", "total_frames=5,7", suggested], multirun=True)
-    assert len({job.config.folder for job in jobs}) == 4
-    same = compose_jobs(["env=room_watermaze,rooms_watermaze"], multirun=True)
+    requests = compose_runs(["seed=1,2", "total_frames=5,7", suggested], multirun=True)
+    assert len({request.config.folder for request in requests}) == 4
+    same = compose_runs(["env=room_watermaze,rooms_watermaze"], multirun=True)
     assert same[0].config == same[1].config, "one run that is named twice"
 
 
 def test_pattern_is_answered_with_the_list():
     with pytest.raises(ValueError, match=r"is a pattern; list the values: aux=cpc,cpc_action,none"):
-        compose_jobs(["aux=glob(*)"], multirun=True)
+        compose_runs(["aux=glob(*)"], multirun=True)
 
 
 def test_file_of_settings_comes_before_those_beside_it(tmp_path):
@@ -310,30 +310,30 @@ def test_what_is_no_file_of_settings_is_refused(content, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"mine\.yaml") as caught:
-        compose_jobs([str(path)])
+        compose_runs([str(path)])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("argument", ["seed", "=1", "~seed", "seed=1,2,", "--seed=1", "seed=[1"])
 def test_what_is_no_setting_is_refused(argument):
     with pytest.raises(ValueError, match=r"is not a setting; write key=value"):
-        compose_jobs([argument])
+        compose_runs([argument])
 
 
 def test_several_values_need_multirun():
     with pytest.raises(ValueError, match="add -m"):
-        compose_jobs(["seed=1,2"])
+        compose_runs(["seed=1,2"])
     with pytest.raises(ValueError, match="list the values"):
-        compose_jobs(["agent.learning_rate=interval(0,1)"], multirun=True)
+        compose_runs(["agent.learning_rate=interval(0,1)"], multirun=True)
 
 
 def test_options_may_stand_anywhere(capsys):
     for argv in (["-m", "aux=none", "seed=1,2"], ["aux=none", "-m", "seed=1,2"]):
-        assert [job.config.seed for job in jobs_from_command_line(argv, "")] == [1, 2]
+        assert [request.config.seed for request in parse_runs(argv, "")] == [1, 2]
     with pytest.raises(ValueError, match="--fast is not an option; allowed: -m, -h"):
-        jobs_from_command_line(["seed=1", "--fast"], "")
+        parse_runs(["seed=1", "--fast"], "")
     with pytest.raises(SystemExit):
-        jobs_from_command_line(["-h"], "What it does.")
+        parse_runs(["-h"], "What it does.")
     printed = capsys.readouterr().out
     assert "What it does." in printed
     assert "aux=cpc | cpc_action | none" in printed

@@ -9,8 +9,8 @@ import threading
 import pytest
 import yaml
 
-from agents import checkpoint
-from agents.run_folder import RunFolder
+from records import checkpoint
+from records.run_folder import RunFolder
 from studies import local, run
 from studies.start import LOG
 from studies.state import state

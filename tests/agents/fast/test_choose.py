@@ -9,17 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from agents import convolutions, kept_lstm
 from agents.a2c import a2c_loss
 from agents.config import AgentConfig, NetworkConfig
 from agents.encoders import ShallowEncoder
-from agents.fast import cpu_pass
+from agents.fast import convolutions, cpu_pass, lstm
 from agents.fast.choose import choose_pass
 from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
 from agents.networks import Agent, CoreState
 from agents.passes import PlainPass
-from simd import HAS_BFLOAT16, SUPPORTED
+from compiled.products import HAS_BFLOAT16, SUPPORTED
 from tests.known_answer_envs import RandomEnds
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast pass")
@@ -171,7 +170,7 @@ def test_a_changed_network_acts_and_learns_as_it_says(change, monkeypatch, caplo
     learner.collect()
     assert learner.passes["agent"] != "fast"
     assert len(caplog.records) == 1, "one line says so"
-    batch, rollout = learner._batch, learner._shares.first.rollout
+    batch, rollout = learner._batch, learner._shards.first.rollout
     output, _ = learner.agent.unroll(
         rollout.obs, rollout.last_action, rollout.last_reward, rollout.is_first,
         CoreState(rollout.hidden, rollout.cell),
@@ -214,9 +213,9 @@ def spoiled(kernel, place):
         (convolutions, "forward", 6, "the embeddings"),
         (convolutions, "backward", 4, "the gradient of encoder.conv1.weight"),
         (convolutions, "backward", 7, "the gradient of encoder.conv2.bias"),
-        (kept_lstm, "_run_gates", 4, "the contexts"),
-        (kept_lstm, "_write_inputs", 1, "the contexts"),
-        (kept_lstm, "_gate_gradients", 5, "the gradient of encoder.conv1.weight"),
+        (lstm, "_run_gates", 4, "the contexts"),
+        (lstm, "_write_inputs", 1, "the contexts"),
+        (lstm, "_gate_gradients", 5, "the gradient of encoder.conv1.weight"),
         (cpu_pass, "_sample_actions", 4, "the choice of actions"),
     ],
 )
@@ -239,7 +238,7 @@ def test_a_pass_that_fails_is_not_taken(monkeypatch, caplog):
 
 @pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no bfloat16 kernels")
 def test_a_broken_kernel_is_caught_in_bfloat16(monkeypatch):
-    from agents import convolutions_bf16
+    from agents.fast import convolutions_bf16
 
     broken = spoiled(spoiled(spoiled(convolutions_bf16.backward, 4), 4), 4)
     for _ in range(3):

@@ -1,0 +1,259 @@
+"""The LSTM on a CPU: acting keeps what learning needs of it.
+
+Parameters stay as they are while a rollout is collected. So the contexts that acting computed are
+those that the losses need, and the gates behind them are what the backward pass needs: learning has
+no forward pass. `Agent.unroll_core` and PyTorch's gradients of it are the truth.
+"""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from agents.networks import CoreState
+from compiled.cache import kernel, vectorised
+from compiled.products import Layer, exp
+
+
+class _Row(NamedTuple):
+    """Views of one row of a KeptLSTM: making them anew would take half as long as the step."""
+
+    inputs: Tensor  # [B, I+H] x_t and h_{t-1}
+    gates: Tensor  # [B, 4H]
+    context: Tensor  # [B, H] h_t
+    before: tuple[NDArray[np.float32], ...]  # x_t and h_{t-1}, c_{t-1}
+    arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t, h_t once more
+    memory: CoreState  # h_t and c_t, the memory after this row
+
+
+class KeptLSTM:
+    """An LSTM over the T+1 rows of a rollout of B environments: row by row, then backward.
+
+    With x_t the embedding, the last action (one-hot) and the last reward, and in PyTorch's terms:
+
+        i, f, o = sigmoid(..), g = tanh(..) of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+        c_t = f c_{t-1} + i g,    h_t = o tanh(c_t)
+
+    Args:
+        lstm: one layer, from E + A + 1 inputs to H outputs, on the CPU.
+        num_actions: A.
+        T, B: a rollout's steps and environments.
+        dtype: what products are made in; all that is kept is float32.
+    """
+
+    def __init__(
+        self,
+        lstm: nn.LSTM,
+        num_actions: int,
+        T: int,
+        B: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        H = lstm.hidden_size
+        self._lstm = lstm
+        self._embedding_size = lstm.input_size - num_actions - 1
+        self._dtype = dtype
+        self._keep(
+            torch.zeros(T + 2, B, lstm.input_size + H),
+            torch.zeros(T + 1, B, 4 * H),
+            torch.zeros(T + 2, B, H),
+            torch.zeros(T + 1, B, H),
+            torch.zeros(T + 1, B, H),
+        )
+
+    def _keep(
+        self, inputs: Tensor, gates: Tensor, cell: Tensor, tanh_cell: Tensor, context: Tensor
+    ) -> None:
+        self.inputs = inputs  # [T+2, B, I+H] x_t and h_{t-1}; of the last row only the latter
+        self.gates = gates  # [T+1, B, 4H] i, f, g, o
+        self.cell = cell  # [T+2, B, H] c_{t-1}
+        self.tanh_cell = tanh_cell  # [T+1, B, H] tanh(c_t)
+        self.context = context  # [T+1, B, H] h_t
+        self._rows = [self._row(t) for t in range(len(context))]
+
+    def _row(self, t: int) -> _Row:
+        inputs, gates, context = self.inputs[t], self.gates[t], self.context[t]
+        memory = self.memory(t + 1)
+        kept = gates, self.cell[t], memory.cell, self.tanh_cell[t], context, memory.hidden
+        return _Row(
+            inputs=inputs,
+            gates=gates,
+            context=context,
+            before=(inputs.numpy(), self.cell[t].numpy()),
+            arrays=tuple(x.numpy() for x in kept),
+            memory=memory,
+        )
+
+    def select_envs(self, start: int, stop: int) -> Self:
+        """View of environments start..stop-1."""
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        kept = self.inputs, self.gates, self.cell, self.tanh_cell, self.context
+        part._keep(*(x[:, start:stop] for x in kept))
+        return part
+
+    def memory(self, t: int) -> CoreState:
+        """Views of the memory before row t, which is 0..T+1."""
+        return CoreState(self.inputs[t, :, self._lstm.input_size :], self.cell[t])
+
+    def begin(self, memory: CoreState) -> None:
+        """Open a rollout, with the memory before row 0 and the parameters as they are now."""
+        for row, given in zip(self.memory(0), memory, strict=True):
+            row.copy_(given)
+        weight_ih, weight_hh, bias_ih, bias_hh = (p.detach() for p in self._lstm.parameters())
+        weight = torch.cat([weight_ih, weight_hh], dim=1)  # [4H, I+H]
+        self._layer = Layer(weight, bias_ih + bias_hh, self._dtype)
+
+    def step(
+        self,
+        t: int,
+        embedding: Tensor,
+        is_first: NDArray[np.bool_],
+        last_action: NDArray[np.int64],
+        last_reward: NDArray[np.float32],
+    ) -> tuple[Tensor, CoreState]:
+        """Run row t; returns views of its context [B, H] and of the memory after it.
+
+        embedding [B, E]; is_first, last_action, last_reward [B]: as for `Agent.unroll_core`.
+        """
+        row = self._rows[t]
+        _write_inputs(*row.before, embedding.numpy(), is_first, last_action, last_reward)
+        self._layer(row.inputs, row.gates)
+        _run_gates(*row.arrays)
+        return row.context, row.memory
+
+    def gradients(self, grad_context: Tensor, is_first: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Gradients of the embeddings [T+1, B, E] and of the LSTM's parameters, in their order.
+
+        grad_context: [T+1, B, H]; is_first: [T+1, B] bool, as given to `step`, which must have run
+        all rows with the parameters of now.
+        """
+        weight_ih, weight_hh, *_ = (p.detach() for p in self._lstm.parameters())
+        H = weight_hh.shape[1]
+        to_hidden_before = Layer(weight_hh.T, torch.zeros(H), self._dtype)
+        grad_gates = torch.empty_like(self.gates)  # before sigmoid and tanh
+        grad_hidden, grad_cell = torch.zeros(2, *self.cell.shape[1:])
+        firsts = is_first.any(1).tolist()
+        for t in reversed(range(len(grad_context))):
+            grad_hidden += grad_context[t]
+            _gate_gradients(
+                self.gates[t].numpy(),
+                self.tanh_cell[t].numpy(),
+                self.cell[t].numpy(),
+                grad_hidden.numpy(),
+                grad_cell.numpy(),
+                grad_gates[t].numpy(),
+            )
+            to_hidden_before(grad_gates[t], grad_hidden)
+            if firsts[t]:
+                grad_hidden[is_first[t]] = 0.0
+                grad_cell[is_first[t]] = 0.0
+        flat = grad_gates.flatten(0, 1)
+        grad_bias = flat.sum(0)
+        flat = flat.to(self._dtype)
+        grad_weight = (flat.T @ self.inputs[:-1].flatten(0, 1).to(self._dtype)).float()
+        weight_of_embedding = weight_ih[:, : self._embedding_size].to(self._dtype)
+        grad_embedding = (flat @ weight_of_embedding).float()
+        of_ih, of_hh = grad_weight.tensor_split([self._lstm.input_size], dim=1)
+        grad_embedding = grad_embedding.unflatten(0, grad_context.shape[:2])
+        return grad_embedding, [of_ih, of_hh, grad_bias, grad_bias]
+
+
+@kernel
+def _write_inputs(
+    inputs: Any, cell: Any, embedding: Any, is_first: Any, last_action: Any, last_reward: Any
+) -> None:
+    """Write a row's inputs before h_{t-1}; empty the memory at starts.
+
+    inputs: [B, E+A+1+H], embedding, one-hot action, reward, h_{t-1}; cell: [B, H], c_{t-1}.
+    """
+    E = embedding.shape[1]
+    reward_column = inputs.shape[1] - cell.shape[1] - 1
+    for b in range(len(inputs)):
+        inputs[b, :E] = embedding[b]
+        inputs[b, E:reward_column] = 0
+        if last_action[b] >= 0:
+            inputs[b, E + last_action[b]] = 1
+        inputs[b, reward_column] = last_reward[b]
+        if is_first[b]:  # not by a product: a dead episode's inf or nan must not survive as nan
+            inputs[b, reward_column + 1 :] = 0
+            cell[b] = 0
+
+
+@vectorised
+def _sigmoid(x: Any) -> Any:
+    return np.float32(1) / (np.float32(1) + exp(-x))
+
+
+# In place: with two arrays that may be one, there are no vectors.
+@vectorised
+def _apply_sigmoid(x: Any) -> None:
+    for k in range(len(x)):
+        x[k] = _sigmoid(x[k])
+
+
+@vectorised
+def _apply_tanh(x: Any) -> None:
+    for k in range(len(x)):
+        x[k] = np.float32(2) * _sigmoid(np.float32(2) * x[k]) - np.float32(1)
+
+
+@vectorised
+def _run_gates(
+    gates: Any, before: Any, cell: Any, tanh_cell: Any, context: Any, following: Any
+) -> None:
+    """One row of the forward pass after its products.
+
+    Args:
+        gates: [B, 4H] before sigmoid and tanh; becomes i, f, g, o.
+        before: [B, H] c_{t-1}.
+        cell, tanh_cell, context: receive [B, H] c_t, tanh(c_t), h_t.
+        following: receives h_t as well, for the next row.
+    """
+    H = before.shape[1]
+    for b in range(len(before)):
+        i_and_f, g, o = gates[b, : 2 * H], gates[b, 2 * H : 3 * H], gates[b, 3 * H :]
+        _apply_sigmoid(i_and_f)
+        _apply_tanh(g)
+        _apply_sigmoid(o)
+        for k in range(H):
+            cell[b, k] = i_and_f[H + k] * before[b, k] + i_and_f[k] * g[k]
+        tanh_cell[b] = cell[b]
+        _apply_tanh(tanh_cell[b])
+        for k in range(H):
+            context[b, k] = o[k] * tanh_cell[b, k]
+        following[b] = context[b]
+
+
+@vectorised
+def _gate_gradients(
+    gates: Any, tanh_cell: Any, before: Any, grad_hidden: Any, grad_cell: Any, out: Any
+) -> None:
+    """One row of the backward pass.
+
+    Args:
+        gates, tanh_cell, before: [B, 4H], [B, H], [B, H] as kept.
+        grad_hidden: [B, H], of h_t.
+        grad_cell: [B, H], of c_t by way of later rows; becomes that of c_{t-1}.
+        out: receives [B, 4H], of the gates before sigmoid and tanh.
+    """
+    H = before.shape[1]
+    one = np.float32(1)
+    for b in range(len(before)):
+        row, to, s, h, c = gates[b], out[b], tanh_cell[b], grad_hidden[b], grad_cell[b]
+        i, f, g, o = row[:H], row[H : 2 * H], row[2 * H : 3 * H], row[3 * H :]
+        to_i, to_f, to_g, to_o = to[:H], to[H : 2 * H], to[2 * H : 3 * H], to[3 * H :]
+        for k in range(H):
+            c[k] += h[k] * o[k] * (one - s[k] * s[k])
+        for k in range(H):
+            to_o[k] = h[k] * s[k] * o[k] * (one - o[k])
+        for k in range(H):
+            to_i[k] = c[k] * g[k] * i[k] * (one - i[k])
+        for k in range(H):
+            to_f[k] = c[k] * before[b, k] * f[k] * (one - f[k])
+        for k in range(H):
+            to_g[k] = c[k] * i[k] * (one - g[k] * g[k])
+        for k in range(H):
+            c[k] *= f[k]

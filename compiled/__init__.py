@@ -1,0 +1,1 @@
+"""What Numba compiles for the agent, CPC and labsim: its cache, and products of a few rows."""

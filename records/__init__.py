@@ -1,0 +1,1 @@
+"""A run's bookkeeping: its folder, tables, checkpoints, progress, signals and film."""

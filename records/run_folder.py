@@ -1,0 +1,125 @@
+"""A run's folder: one process at a time, one set of settings, and where they came from."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import yaml
+
+from records import checkpoint
+from records.failures import sentence
+from records.provenance import git_state, versions
+from records.settings import EXTENDABLE, first_difference, load_settings, read_config
+from records.whole_files import naming, replace_file
+
+
+class RunStoppedError(Exception):
+    """Training could not go on. The message says why and where the last good checkpoint is."""
+
+    def __init__(self, cause: Exception, path: Path, frames: int) -> None:
+        why = sentence(cause).rstrip(".")
+        super().__init__(f"Stopped: {why}; the last good checkpoint is {path} ({frames:,} frames).")
+
+
+class FolderLostError(Exception):
+    """A run's folder was removed or replaced while it trained."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"Stopped: {path} was removed or replaced meanwhile; nothing more is written there."
+        )
+
+
+class RunFolder:
+    """The folder `path`, held by this process between `__enter__` and `__exit__`.
+
+    Raises ValueError: another process holds it. OSError: it cannot be written. FolderLostError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_path = path / "config.yaml"
+        self.checkpoint_path = path / checkpoint.NAME
+        self._lock: TextIO | None = None
+
+    def __enter__(self) -> "RunFolder":
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.path / "lock", "a+", errors="replace")  # held until __exit__
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            owner = self._lock.read(20).strip() or "?"
+            self._lock.close()
+            raise ValueError(
+                f"{self.path} is in use by process {owner}; wait for it, or choose another tag=."
+            ) from None
+        self.check_held()
+        with naming(self.path):
+            self._lock.truncate(0)
+            self._lock.write(str(os.getpid()))
+            self._lock.flush()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._lock is not None
+        self._lock.close()  # the system frees the lock, also after a crash
+
+    def check_held(self) -> None:
+        """Raise FolderLostError if the folder was removed: another process may have it by now."""
+        assert self._lock is not None
+        try:
+            here, held = os.stat(self.path / "lock"), os.fstat(self._lock.fileno())
+        except OSError:
+            raise FolderLostError(self.path) from None
+        if (here.st_dev, here.st_ino) != (held.st_dev, held.st_ino):
+            raise FolderLostError(self.path)
+
+    def load(self, settings: Mapping[str, Any], extend: bool) -> dict[str, Any] | None:
+        """Return the checkpoint to continue from, or None for a run that begins here.
+
+        `settings`: this run's resolved settings; `extend`: a larger total_frames is welcome.
+        Raises ValueError: the folder holds a run of other settings, or lost a part of its own.
+        """
+        parts = (self.config_path, self.checkpoint_path)
+        missing = [path.name for path in parts if not path.exists()]
+        if missing and (self.checkpoint_path.exists() or (self.path / "progress.csv").exists()):
+            raise ValueError(
+                f"{self.path} has results but no {missing[0]}; put it back, delete the folder, "
+                "or start a separate run with tag=NAME."
+            )
+        if missing:
+            return None  # nothing was trained here yet
+        difference = first_difference(load_settings(self.path), settings)
+        if difference is not None:
+            key, before, now = difference
+            longer = key == EXTENDABLE and isinstance(before, int) and before < now
+            if not (longer and extend):
+                hint = "continue with resume.extend=true, or " if longer else ""
+                raise ValueError(
+                    f"{self.path} holds a run with {key}={before}, not {now}: {hint}"
+                    "start a separate run with tag=NAME."
+                )
+        return checkpoint.load(self.checkpoint_path)
+
+    def write_config(
+        self, settings: Mapping[str, Any], frames: int, passes: Mapping[str, str]
+    ) -> None:
+        """Write config.yaml: `settings`, and under `starts` what each process ran on.
+
+        `frames`: where this process began; `passes`: how it computes, see agents.passes.
+        """
+        starts = read_config(self.path).get("starts") if frames > 0 else None
+        starts = list(starts) if isinstance(starts, list) else []
+        start = {"frames": frames, "passes": dict(passes)}
+        starts.append({**start, "versions": versions(), "git": git_state()})
+        text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
+        replace_file(self.config_path, text.encode())
