@@ -24,13 +24,13 @@ from pathlib import Path
 
 import torch
 
-from agents.batched_env import EVALUATION_SEEDS
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
 from agents.evaluation import EpisodesLostError, describe, evaluate, summary
 from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
+from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 from records.failures import sentence
 from records.progress import EpisodeCount
@@ -134,7 +134,7 @@ def play(
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
             watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
-        seed = EVALUATION_SEEDS + settings.seed
+        seed = FIRST_EVALUATION_SEED + settings.seed
         try:
             episodes = evaluate(
                 agent, env, settings.episodes, seed, settings.greedy, watch, count.show

@@ -89,8 +89,8 @@ def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks)
     Mistakes are told before the first one starts.
     """
     for request in requests:
-        if request.config is None:
-            tell(ValueError(request.error), request.name, ranks)
+        if request.error is not None:
+            tell(request.error, request.name, ranks)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:

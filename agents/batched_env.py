@@ -6,8 +6,6 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 import numpy as np
 
-EVALUATION_SEEDS = 2**30  # episode seeds from here on are evaluation's, those below training's
-
 
 class StepResult(Protocol):
     """What one step of a batch of environments reports; arrays of length B."""

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from scipy import stats
 
-from agents.batched_env import EVALUATION_SEEDS, BatchedEnv, episode_ended
+from agents.batched_env import BatchedEnv, episode_ended
 from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.passes import sample_actions
 from agents.sb3.agent import SB3Agent
+from episode_seeds import FIRST_EVALUATION_SEED
 
 RESAMPLES = 9999
 MAX_LOST_STEPS = 10  # or as many as there were episodes
@@ -28,7 +29,7 @@ def evaluate(
     agent: Agent | SB3Agent,
     env: BatchedEnv,
     episodes: int,
-    seed: int = EVALUATION_SEEDS,
+    seed: int = FIRST_EVALUATION_SEED,
     greedy: bool = False,
     watch: Callable[[np.ndarray], None] | None = None,
     progress: Callable[[int], None] | None = None,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.a2c import A2CLoss, a2c_loss, whole_loss
-from agents.batched_env import EVALUATION_SEEDS, BatchedEnv
+from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
@@ -33,6 +33,7 @@ from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_between, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
@@ -165,7 +166,7 @@ class Learner:
     def start(self) -> None:
         """Reset every environment; the first call compiles the engine's kernels."""
         sequence = np.random.SeedSequence([self._seed, self._num_envs])
-        seeds = (sequence.generate_state(self._num_envs) % EVALUATION_SEEDS).tolist()
+        seeds = (sequence.generate_state(self._num_envs) % FIRST_EVALUATION_SEED).tolist()
         self._shards.start(seeds[self._own])
         # Drawn alike by all ranks, but for what other processors round.
         self._ranks.copy_first([*self._parameters, *self._aux_parameters])

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.batched_env import EVALUATION_SEEDS, episode_ended
+from agents.batched_env import episode_ended
 from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
 from agents.networks import Agent, AgentOutput
 from configs import RunConfig, config_of_run
 from envs.labsim.facts import Facts, read_facts
 from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
+from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 
 NETWORKS = ("trained", "untrained")
@@ -137,7 +138,7 @@ def _play(
     B = env.num_envs
     generator = torch.Generator(watchers[0].core_state.hidden.device).manual_seed(seed)
     obs = np.empty((B, *env.single_observation_space.shape), np.uint8)
-    env.reset_into(range(EVALUATION_SEEDS + seed, EVALUATION_SEEDS + seed + B), obs)
+    env.reset_into(range(FIRST_EVALUATION_SEED + seed, FIRST_EVALUATION_SEED + seed + B), obs)
     is_first = torch.ones(B, dtype=torch.bool)
     last_action, last_reward = torch.full((B,), -1), torch.zeros(B)
     playing, terminated = np.ones(B, bool), np.zeros(B, bool)

@@ -34,7 +34,7 @@ class RunRequest(NamedTuple):
 
     settings: tuple[str, ...]  # key=value, one value each
     config: RunConfig | None
-    error: str | None
+    error: ValueError | None
     name: str = ""  # the settings that tell it from the others of a sweep
 
 
@@ -110,7 +110,7 @@ def _request(settings: tuple[str, ...]) -> RunRequest:
     try:
         return RunRequest(settings, _compose(settings), None)
     except ValueError as error:
-        return RunRequest(settings, None, str(error))
+        return RunRequest(settings, None, error)
 
 
 def _compose(settings: tuple[str, ...]) -> RunConfig:

@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from agents.batched_env import EVALUATION_SEEDS
 from configs.from_mapping import from_mapping
 from envs.config import EnvConfig
+from episode_seeds import FIRST_EVALUATION_SEED
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -37,7 +37,7 @@ class EvaluationSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
-        largest = EVALUATION_SEEDS - 1  # as many seeds are evaluation's as training's
+        largest = FIRST_EVALUATION_SEED - 1  # the sum is still a seed of DeepMind Lab's
         if not 0 <= self.seed <= largest:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {largest}.")
         if self.device not in DEVICES:

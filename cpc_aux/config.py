@@ -31,7 +31,7 @@ class AuxConfig:
 
     name: str = "cpc"
     horizon: int = 30
-    weight: float = 0.03
+    weight: float = 0.01
     trains: str = "both"
     negatives: str = "sequence"
     anchors: int | None = 5

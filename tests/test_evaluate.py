@@ -19,7 +19,6 @@ from rich.console import Console
 import evaluate as command
 import train_agent
 from agents.actor import Actor, collect
-from agents.batched_env import EVALUATION_SEEDS
 from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.evaluation import describe, evaluate, mean_with_interval
@@ -29,6 +28,7 @@ from agents.rollout import Rollout
 from configs import RunConfig, learners, load_agent, parse_evaluation
 from cpc_aux.config import AuxConfig
 from envs import EnvConfig
+from episode_seeds import FIRST_EVALUATION_SEED
 from records.progress import EpisodeCount
 from records.video import picture
 from tests.envs.dmlab.conftest import STAND_IN
@@ -57,7 +57,7 @@ def test_same_seed_same_episodes_and_greedy_differs():
         return evaluate(make_agent(env), env, 5, **settings)
 
     assert play() == play()
-    assert play() != play(seed=EVALUATION_SEEDS + 1)
+    assert play() != play(seed=FIRST_EVALUATION_SEED + 1)
     assert play() != play(greedy=True)
 
 
@@ -77,12 +77,12 @@ def test_evaluation_acts_as_training_does():
     env = RandomEnds(3)
     agent = make_agent(env)
     host = Rollout.allocate(97, 3, env.single_observation_space, 11, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(EVALUATION_SEEDS)
+    generator = torch.Generator().manual_seed(FIRST_EVALUATION_SEED)
     noise = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
     settings = {"discount": 0.9, "clip_rewards": False, "bootstrap_on_timeout": False}
     actor = Actor(env, agent, host, host, PlainPass(agent, host), **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
-    actor.start(range(EVALUATION_SEEDS, EVALUATION_SEEDS + 3))
+    actor.start(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + 3))
     seen = collect([actor], torch.stack(noise))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)

@@ -35,8 +35,8 @@ class SB3Agent(nn.Module):
 
     def initial_state(self, batch_size: int) -> CoreState:
         """No memory: [B, 0]."""
-        nothing = self.policy.value_net.weight.new_zeros(batch_size, 0)
-        return CoreState(nothing, nothing)
+        empty = self.policy.value_net.weight.new_zeros(batch_size, 0)
+        return CoreState(empty, empty)
 
     def encode(self, obs: Tensor) -> Tensor:
         """Features [T, B, F] of observations [T, B, ...]."""

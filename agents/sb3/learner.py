@@ -17,11 +17,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.batched_env import EVALUATION_SEEDS, BatchedEnv
+from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 # What PyTorch says of a policy whose outputs are not finite.
 NOT_FINITE = ("Expected parameter", "probability tensor contains")
@@ -94,7 +95,7 @@ class SB3A2CLearner:
         self._vec_env = as_vec_env(self._envs)
         self._episode_seed = int(
             np.random.SeedSequence([seed, num_envs]).generate_state(1)[0]
-            % (EVALUATION_SEEDS - num_envs)
+            % (FIRST_EVALUATION_SEED - num_envs)
         )
         images = len(self._envs.single_observation_space.shape) == 3
         self.model = A2C(

@@ -73,7 +73,7 @@ def refused(arguments: list[str]) -> str | None:
         (request,) = compose_runs(arguments)
     except ValueError as error:
         return str(error)
-    return request.error
+    return None if request.error is None else str(request.error)
 
 
 def start(arguments: list[str]) -> tuple[str, str]:

@@ -28,8 +28,8 @@ def one(*arguments):
 
 def error(*arguments):
     (request,) = compose_runs(list(arguments))
-    assert "\n" not in request.error
-    return request.error
+    assert "\n" not in str(request.error)
+    return str(request.error)
 
 
 def test_defaults():
@@ -193,7 +193,7 @@ def test_sweep_keeps_good_requests_beside_bad_ones():
     good, bad = compose_runs(["aux=cpc", "aux.horizon=7,50"], multirun=True)
     assert good.error is None
     assert bad.config is None
-    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in bad.error
+    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in str(bad.error)
 
 
 @pytest.mark.parametrize(
