@@ -8,7 +8,9 @@ folder=$(mktemp -d)
 network=10.77.0
 
 cleanup() {
-    kill "${jobs[@]}" 2>/dev/null || true
+    for number in 1 2; do
+        ip netns pids machine$number | xargs -r kill
+    done
     wait || true
     ip netns delete machine1
     ip netns delete machine2
