@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
             with join_ranks() as ranks:
                 signals.patient = ranks is not ALONE
                 code = run(argv, signals, ranks)
-                if ranks.broken:
+                if code != 0 and ranks is not ALONE:
                     exit_at_once(code)
                 return code
         except Interrupted as interrupted:

@@ -47,14 +47,13 @@ class Ranks:
         count: of all.
         store: where they leave word for each other; None for one rank alone.
 
-    `more_patience_s` is added to how long the others are waited for; `broken`: one was missing.
+    `more_patience_s` is added to how long the others are waited for.
     """
 
     def __init__(self, number: int = 0, count: int = 1, store: dist.Store | None = None) -> None:
         self.number = number
         self.count = count
         self.more_patience_s = 0.0
-        self.broken = False
         self._store = store
         self._met: float | None = None  # when all had last come to the gradient's sum
         self._gpus: dist.ProcessGroup | None = None
@@ -203,7 +202,6 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
-            self.broken = True
             waited = time.monotonic() - start
             why = "ended, which its own output explains, or was killed"
             if waited >= PATIENCE_S:
@@ -310,7 +308,7 @@ def show_one_gpu(number: int) -> None:
 
 
 def exit_at_once(code: int) -> NoReturn:
-    """End this process as it is: at Python's own exit gloo waits for a rank that hangs."""
+    """End this process as it is: what Python does at an exit may wait for a rank that hangs."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
