@@ -31,7 +31,7 @@ class StopSignals:
     A hang-up is ignored, here and in the processes that are started meanwhile.
     Inside `with signals.deferred():` the first one only sets `requested`, so that the caller can
     finish what it is at and call `raise_if_requested`; a second one raises at once, unless
-    `patient`: torchrun hands a signal on that its ranks had from the terminal already.
+    `patient`: torchrun hands a signal on that its ranks may have had already, as from Slurm.
     """
 
     def __init__(self) -> None:
