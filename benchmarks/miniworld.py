@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 from envs.actions import IMPALA_ACTIONS
 from envs.config import LEVELS
 from envs.labsim.scene import NONE, Scene
-from envs.labsim.surfaces import (
+from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from envs.labsim.visible_walls import (
     BOTTOM,
     FIELDS,
     TOP,
@@ -27,7 +28,6 @@ from envs.labsim.surfaces import (
     enter_segments,
     sort_entries,
 )
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
 from envs.miniworld.env import MiniworldBatch, MiniworldEnv
 
 ROOT = Path(__file__).parent.parent

@@ -81,11 +81,11 @@ def step_then_draw(watch: Stopwatch, envs: Any) -> None:
     def run(num_frames: int, obs: Any) -> None:
         if num_frames > 0:
             envs.level.step(batch.actions, batch.out, 0, len(obs), num_frames)
-        envs._crew.run(0, obs)
+        envs._team.run(0, obs)
 
     watch.replace(envs, "_run", run)
     watch.watch(envs.level, "step", "rules")
-    watch.watch(envs._crew, "run", "render")
+    watch.watch(envs._team, "run", "render")
     watch.watch(envs, "_draw", "render")
 
 

@@ -15,7 +15,7 @@ from agents.sb3_a2c import SB3A2CLearner
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 
 AnyLearner = Learner | SB3A2CLearner
 IMAGE_BYTES = 72 * 96 * 3  # what every level shows

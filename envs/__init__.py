@@ -77,8 +77,8 @@ def first_wait(config: EnvConfig) -> str:
 
 def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int) -> "WorkerPool":
     """Make a pool that keeps one core for the network, and the others busy with either group."""
+    from envs.make_env import make_env
     from envs.pool import WorkerPool
-    from envs.single import make_env
 
     if config.backend == "dmlab":
         from envs.dmlab.settings import ignored

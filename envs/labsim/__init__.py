@@ -7,6 +7,6 @@ from kernels import kernel_cache
 # Numba settles a kernel's cache folder when the kernel is defined: import all of them here. One
 # folder for the whole engine, because `level.advance` runs levels that its callers do not import.
 with kernel_cache("labsim", Path(__file__).parent.rglob("*.py")):
-    from envs.labsim import crew, levels
+    from envs.labsim import levels, thread_team
 
-__all__ = ["crew", "levels"]
+__all__ = ["levels", "thread_team"]

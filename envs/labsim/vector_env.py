@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.config import canonical_level
 from envs.labsim.batch import Batch, step_and_draw
-from envs.labsim.crew import Crew
 from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
 from envs.labsim.state_check import check_state
+from envs.labsim.thread_team import ThreadTeam
 from envs.labsim.top_down import draw_top_down
 from envs.labsim.world import FRAMES_PER_STEP, short_angle
 
@@ -109,8 +109,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self._final_obs = np.zeros_like(self._obs) if keep_final_obs else None
         self._final_pose = np.zeros((num_envs, 5))
         self._begun = False
-        self._crew = Crew(self._batch, min(num_threads, num_envs), self._obs.shape[1:])
-        weakref.finalize(self, self._crew.close)
+        self._team = ThreadTeam(self._batch, min(num_threads, num_envs), self._obs.shape[1:])
+        weakref.finalize(self, self._team.close)
 
     # The interface that every backend offers to the learner.
 
@@ -180,7 +180,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy needs: the arguments, the level's state and all that is neither."""
-        made = ("level", "_batch", "_crew")
+        made = ("level", "_batch", "_team")
         own = {name: value for name, value in vars(self).items() if name not in made}
         return {"level_state": self.get_state(), "own": own}
 
@@ -257,11 +257,11 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker threads."""
-        self._crew.close()
+        self._team.close()
 
     def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
         """Advance all environments by some frames, or none; draw them into obs [B, 72, 96, 3]."""
-        self._crew.run(num_frames, obs)
+        self._team.run(num_frames, obs)
 
     def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
         """Draw environment i into obs[i], u8 [72, 96, 3]."""

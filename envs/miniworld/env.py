@@ -56,7 +56,7 @@ class MiniworldBatch(LabsimVectorEnv):
 
     def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
         batch = self._batch
-        if num_frames > 0:  # the crew would draw, too
+        if num_frames > 0:  # the team would draw, too
             self.level.step(batch.actions, batch.out, 0, 1, num_frames)
         self._draw(obs, 0)
 

@@ -13,7 +13,7 @@ from agents.config import SB3A2CConfig
 from agents.episodes import EpisodeTracker
 from agents.sb3_a2c import SB3A2CLearner
 from agents.sb3_agent import load_sb3_agent
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import RandomEnds
 
 pytestmark = pytest.mark.slow  # trains

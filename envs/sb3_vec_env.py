@@ -2,7 +2,7 @@
 
 import gymnasium
 from stable_baselines3 import A2C
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 
 envs = SB3VecEnv(gymnasium.make_vec("labsim/seekavoid_arena_01-v0", num_envs=8))
 A2C("CnnPolicy", envs).learn(100_000)

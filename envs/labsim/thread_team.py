@@ -103,7 +103,7 @@ def _carry_out_orders(batch, order, counters, k, like, start, stop):  # type: ig
         _store(counters, k, counters[k] + 1)
 
 
-class Crew:
+class ThreadTeam:
     """The calling thread and others, which each step and draw a part of a batch.
 
     Args:

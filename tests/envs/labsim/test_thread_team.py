@@ -10,11 +10,11 @@ import numba
 import numpy as np
 import pytest
 
-from envs.labsim import crew as crew_module
+from envs.labsim import thread_team
 from envs.labsim.batch import Batch, step_and_draw
-from envs.labsim.crew import Crew
 from envs.labsim.level import advance, advances
 from envs.labsim.levels import LEVELS
+from envs.labsim.thread_team import ThreadTeam
 from envs.labsim.vector_env import RAW_ACTIONS, LabsimVectorEnv
 from envs.labsim.world import StepOut
 
@@ -42,9 +42,9 @@ def new_images() -> np.ndarray:
 def test_every_environment_is_stepped_and_drawn_once_per_order(size, pause):
     batch, expected = new_batch(), new_batch()
     images, expected_images = new_images(), new_images()
-    crew = Crew(batch, size, IMAGE)
+    team = ThreadTeam(batch, size, IMAGE)
     for step in range(1, 8):
-        crew.run(4, images)
+        team.run(4, images)
         step_and_draw(expected, 4, expected_images, 0, NUM_ENVS)
         assert (batch.players["frame"] == 4 * step).all()  # `run` has waited for all of them
         assert (batch.players == expected.players).all()
@@ -54,19 +54,19 @@ def test_every_environment_is_stepped_and_drawn_once_per_order(size, pause):
         for ours, theirs in zip(batch.out, expected.out, strict=True):
             np.testing.assert_array_equal(ours, theirs)
         time.sleep(pause)
-    crew.close()
+    team.close()
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_an_order_without_frames_only_draws(size):
     batch, images = new_batch(), new_images()
-    crew = Crew(batch, size, IMAGE)
-    crew.run(4, images)
+    team = ThreadTeam(batch, size, IMAGE)
+    team.run(4, images)
     before, seen = batch.players.copy(), images.copy()
     batch.out.reward[:] = 3.0  # what is there now stays
     other = new_images()  # somewhere else in memory
-    crew.run(0, other)
-    crew.close()
+    team.run(0, other)
+    team.close()
     assert (batch.players == before).all()
     assert (batch.out.reward == 3.0).all()
     assert (other == seen).all()
@@ -75,18 +75,18 @@ def test_an_order_without_frames_only_draws(size):
 @pytest.mark.parametrize("name", ["step_and_draw", "_carry_out_orders"])  # this thread; the others
 def test_an_error_in_any_thread_reaches_the_caller_who_can_go_on(name, monkeypatch):
     batch, images = new_batch(), new_images()
-    crew = Crew(batch, 3, IMAGE)
+    team = ThreadTeam(batch, 3, IMAGE)
 
     def fail(*args):
         raise ZeroDivisionError(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(crew_module, name, fail)
+        patch.setattr(thread_team, name, fail)
         with pytest.raises(ZeroDivisionError, match=name):
-            crew.run(4, images)
+            team.run(4, images)
     frames = batch.players["frame"].copy()
-    crew.run(4, images)
-    crew.close()
+    team.run(4, images)
+    team.close()
     assert (batch.players["frame"] == frames + 4).all()
 
 
@@ -94,7 +94,7 @@ def test_an_error_in_any_thread_reaches_the_caller_who_can_go_on(name, monkeypat
 def test_images_of_another_form_are_refused(size):
     batch, read_only = new_batch(), new_images()
     read_only.flags.writeable = False
-    crew = Crew(batch, size, IMAGE)
+    team = ThreadTeam(batch, size, IMAGE)
     for images, problem in (
         (np.repeat(new_images(), 2, axis=0)[::2], r"non-contiguous uint8 \(7, 24, 32, 3\)"),
         (np.broadcast_to(new_images()[:1], (NUM_ENVS, *IMAGE)), "non-contiguous uint8"),
@@ -103,34 +103,34 @@ def test_images_of_another_form_are_refused(size):
         (new_images().astype(np.float32), r"float32 \(7, 24, 32, 3\)"),
     ):
         with pytest.raises(ValueError, match=f"obs is {problem}.*; needed is contiguous"):
-            crew.run(4, images)
-    crew.close()
+            team.run(4, images)
+    team.close()
     assert (batch.players["frame"] == 0).all()
 
 
 def test_an_interrupt_as_an_order_is_given_leaves_none_half_done(monkeypatch):
     batch, images = new_batch(), new_images()
-    crew = Crew(batch, 2, IMAGE)
+    team = ThreadTeam(batch, 2, IMAGE)
     time.sleep(0.01)  # the other thread sleeps
 
     def interrupt():
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(crew._wake, "notify_all", interrupt)
+        patch.setattr(team._wake, "notify_all", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            crew.run(4, images)
+            team.run(4, images)
     assert (batch.players["frame"] == 0).all()
-    crew.run(4, images)
-    crew.close()
+    team.run(4, images)
+    team.close()
     assert (batch.players["frame"] == 4).all()
 
 
 def test_after_close_the_calling_thread_steps_all_alone():
     batch = new_batch()
-    crew = Crew(batch, 3, IMAGE)
-    crew.close()
-    crew.run(4, new_images())
+    team = ThreadTeam(batch, 3, IMAGE)
+    team.close()
+    team.run(4, new_images())
     assert (batch.players["frame"] == 4).all()
 
 
@@ -193,11 +193,11 @@ def test_levels_whose_rules_have_the_same_types_are_told_apart():
 
 def test_close_ends_the_threads():
     before = threading.active_count()
-    crew = Crew(new_batch(), 3, IMAGE)
-    crew.run(4, new_images())
+    team = ThreadTeam(new_batch(), 3, IMAGE)
+    team.run(4, new_images())
     assert threading.active_count() == before + 2
-    crew.close()
-    crew.close()  # a second time does no harm
+    team.close()
+    team.close()  # a second time does no harm
     assert threading.active_count() == before
 
 
@@ -209,7 +209,7 @@ def test_environments_that_nobody_uses_any_more_end_their_threads(fails, monkeyp
     if fails:
         time.sleep(0.01)  # the other threads sleep
         with monkeypatch.context() as patch:
-            patch.setattr(crew_module, "_carry_out_orders", None)
+            patch.setattr(thread_team, "_carry_out_orders", None)
             with pytest.raises(TypeError, match="not callable"):
                 envs.step(np.zeros(3, np.int64))
     seen = weakref.ref(envs)

@@ -9,8 +9,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor
 
 import envs  # noqa: F401 - registers labsim with Gymnasium
-from envs.interop import SB3VecEnv
 from envs.labsim.vector_env import LabsimVectorEnv
+from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import CueMemory, RandomEnds
 
 B = 3
