@@ -31,7 +31,7 @@ from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
-from agents.evaluation import FIRST_SEED, EpisodesLostError, evaluate, mean_with_interval
+from agents.evaluation import EpisodesLostError, evaluate, mean_with_interval
 from agents.files import replace_file, sentence
 from agents.networks import Agent
 from agents.progress import EpisodeCount
@@ -42,6 +42,7 @@ from agents.video import Film
 from configs import EvaluationSettings, RunConfig, config_of_run, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
+from episode_seeds import FIRST_EVALUATION_SEED
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,7 +142,7 @@ def play(
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
             watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
-        seed = FIRST_SEED + settings.seed
+        seed = FIRST_EVALUATION_SEED + settings.seed
         try:
             episodes = evaluate(
                 agent, env, settings.episodes, seed, settings.greedy, watch, count.show

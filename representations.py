@@ -19,11 +19,12 @@ from agents import checkpoint
 from agents.batched_env import episode_ended
 from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
-from agents.evaluation import FIRST_SEED
 from agents.networks import Agent, AgentOutput
 from configs import RunConfig, config_of_run
+from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.facts import Facts, read_facts
-from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
+from envs.labsim.vector_env import LabsimVectorEnv
+from episode_seeds import FIRST_EVALUATION_SEED
 
 NETWORKS = ("trained", "untrained")
 CODES = ("z", "c")
@@ -138,7 +139,7 @@ def _play(
     B = env.num_envs
     generator = torch.Generator(watchers[0].core_state.hidden.device).manual_seed(seed)
     obs = np.empty((B, *env.single_observation_space.shape), np.uint8)
-    env.reset_into(range(FIRST_SEED + seed, FIRST_SEED + seed + B), obs)
+    env.reset_into(range(FIRST_EVALUATION_SEED + seed, FIRST_EVALUATION_SEED + seed + B), obs)
     is_first = torch.ones(B, dtype=torch.bool)
     last_action, last_reward = torch.full((B,), -1), torch.zeros(B)
     playing, terminated = np.ones(B, bool), np.zeros(B, bool)

@@ -12,8 +12,8 @@ from agents.episodes import Episode, EpisodeTracker
 from agents.networks import Agent
 from agents.passes import sample_actions
 from agents.sb3_agent import SB3Agent
+from episode_seeds import FIRST_EVALUATION_SEED
 
-FIRST_SEED = 2**30  # training never uses seeds from here on
 RESAMPLES = 9999
 MAX_LOST_STEPS = 10  # or as many as there were episodes
 
@@ -27,7 +27,7 @@ def evaluate(
     agent: Agent | SB3Agent,
     env: BatchedEnv,
     episodes: int,
-    seed: int = FIRST_SEED,
+    seed: int = FIRST_EVALUATION_SEED,
     greedy: bool = False,
     watch: Callable[[np.ndarray], None] | None = None,
     progress: Callable[[int], None] | None = None,

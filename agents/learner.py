@@ -24,9 +24,9 @@ from agents.rollout import Batch
 from agents.running_means import RunningMeans
 from agents.shares import Shares, split
 from agents.state_check import load_rmsprop, require_between, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
-TRAINING_SEEDS = 2**30  # training draws episode seeds below, evaluation at and above
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 256
 
@@ -154,7 +154,7 @@ class Learner:
         """Reset every environment; the first call compiles the engine's kernels."""
         num_envs = self._batch.exponential_noise.shape[1]
         sequence = np.random.SeedSequence([self._seed, num_envs])
-        seeds = (sequence.generate_state(num_envs) % TRAINING_SEEDS).tolist()
+        seeds = (sequence.generate_state(num_envs) % FIRST_EVALUATION_SEED).tolist()
         self._shares.start(seeds)
 
     @one_thread()

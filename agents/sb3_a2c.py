@@ -20,9 +20,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.episodes import Episode, EpisodeTracker
-from agents.learner import TRAINING_SEEDS
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_form
+from episode_seeds import FIRST_EVALUATION_SEED
 
 # What PyTorch says of a policy whose outputs are not finite.
 NOT_FINITE = ("Expected parameter", "probability tensor contains")
@@ -95,7 +95,7 @@ class SB3A2CLearner:
         self._vec_env = as_vec_env(self._envs)
         self._episode_seed = int(
             np.random.SeedSequence([seed, num_envs]).generate_state(1)[0]
-            % (TRAINING_SEEDS - num_envs)
+            % (FIRST_EVALUATION_SEED - num_envs)
         )
         images = len(self._envs.single_observation_space.shape) == 3
         self.model = A2C(

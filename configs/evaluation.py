@@ -11,8 +11,8 @@ from yaml import YAMLError
 
 from configs.typed import from_mapping
 from envs.config import EnvConfig
+from episode_seeds import FIRST_EVALUATION_SEED
 
-MAX_SEED = 2**30  # added to the first seed that training never uses, it stays a seed of labsim's
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -37,8 +37,9 @@ class EvaluationSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
-        if not 0 <= self.seed < MAX_SEED:
-            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
+        largest = FIRST_EVALUATION_SEED - 1  # the sum is still a seed of DeepMind Lab's
+        if not 0 <= self.seed <= largest:
+            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {largest}.")
         if self.device not in DEVICES:
             raise ValueError(f"device is {self.device!r}; allowed: {', '.join(DEVICES)}.")
         if self.json is not None and (

@@ -13,12 +13,13 @@ import gymnasium
 from envs.actions import ACTION_NAMES, IMPALA_ACTIONS
 from envs.config import (
     ALIASES,
-    FRAMES_PER_STEP,
+    LEVEL_STEPS,
     LEVELS,
     EnvConfig,
     canonical_level,
     frames_per_step,
 )
+from envs.frame_rate import FRAMES_PER_STEP
 from envs.miniworld import register as register_miniworld
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Agent steps of an episode, known without loading the engine.
-LEVEL_STEPS = {
-    "room_watermaze": 1800,
-    "explore_goal_locations_small": 1350,
-    "seekavoid_arena_01": 300,
-    "lasertag_three_opponents_small": 3600,
-    "rooms_keys_doors_puzzle": 900,
-}
 WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
 

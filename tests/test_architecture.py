@@ -8,20 +8,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
     *("agents", "analysis", "benchmarks", "configs", "cpc_aux", "envs", "studies"),
-    *("kernels", "simd", "whole_files"),
+    *("episode_seeds", "kernels", "simd", "whole_files"),
 )
 COMMANDS = ("train_agent", "evaluate", "representations")  # may use everything, are used by nothing
 # but here: analysis reads files, and this one command plays first.
 EXCEPTIONS = {"analysis/probes.py": {"representations"}}
 ALLOWED = {
-    "agents": {"kernels", "simd", "whole_files"},
+    "agents": {"episode_seeds", "kernels", "simd", "whole_files"},
     "cpc_aux": {"kernels", "simd"},
     "simd": {"kernels"},
-    "envs": {"kernels", "whole_files"},
+    "envs": {"episode_seeds", "kernels", "whole_files"},
+    "episode_seeds": set(),
     "kernels": set(),
     "whole_files": set(),
     "analysis": {"whole_files"},
-    "configs": {"agents", "cpc_aux", "envs"},
+    "configs": {"agents", "cpc_aux", "envs", "episode_seeds"},
     "studies": {"agents", "configs"},
 }
 

@@ -21,7 +21,7 @@ import train_agent
 from agents.actor import Actor, collect
 from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
-from agents.evaluation import FIRST_SEED, evaluate, mean_with_interval
+from agents.evaluation import evaluate, mean_with_interval
 from agents.networks import Agent
 from agents.passes import PlainPass
 from agents.progress import EpisodeCount
@@ -30,6 +30,7 @@ from agents.video import picture
 from configs import RunConfig, learners, parse_evaluation
 from cpc_aux.config import AuxConfig
 from envs import EnvConfig
+from episode_seeds import FIRST_EVALUATION_SEED
 from tests.envs.dmlab.conftest import STAND_IN
 from tests.known_answer_envs import CueMemory, RandomEnds
 from tests.test_train_agent import FOLDER, train
@@ -56,7 +57,7 @@ def test_same_seed_same_episodes_and_greedy_differs():
         return evaluate(make_agent(env), env, 5, **settings)
 
     assert play() == play()
-    assert play() != play(seed=FIRST_SEED + 1)
+    assert play() != play(seed=FIRST_EVALUATION_SEED + 1)
     assert play() != play(greedy=True)
 
 
@@ -76,12 +77,12 @@ def test_evaluation_acts_as_training_does():
     env = RandomEnds(3)
     agent = make_agent(env)
     host = Rollout.allocate(97, 3, env.single_observation_space, 11, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(FIRST_SEED)
+    generator = torch.Generator().manual_seed(FIRST_EVALUATION_SEED)
     noise = [torch.empty(3, agent.num_actions).exponential_(generator=generator) for _ in range(97)]
     settings = {"discount": 0.9, "clip_rewards": False, "bootstrap_on_timeout": False}
     actor = Actor(env, agent, host, host, PlainPass(agent, host), **settings)
     actor.tracker = EpisodeTracker(3, stagger=False)
-    actor.start(range(FIRST_SEED, FIRST_SEED + 3))
+    actor.start(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + 3))
     seen = collect([actor], torch.stack(noise))
     played = evaluate(agent, RandomEnds(3), episodes=15)
     assert all(episode in seen for episode in played)
