@@ -122,7 +122,7 @@ def test_other_peoples_kernels_keep_their_cache_folder():
 
 
 def test_the_kernels_of_this_process_use_the_folders():
-    state = cache.source_hash(LABSIM.rglob("*.py"))
+    state = cache.source_hash(labsim.SOURCES)
     assert state in Path(physics.move._cache.cache_path).parts
     state = cache.source_hash(cache.imported_files(Path(rmsprop.__file__)))
     assert state in Path(rmsprop._step._cache.cache_path).parts
