@@ -20,8 +20,9 @@ from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
 from agents.networks import Agent, AgentOutput
 from configs import RunConfig, config_of_run
+from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.facts import Facts, read_facts
-from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
+from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 

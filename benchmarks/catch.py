@@ -7,10 +7,11 @@ picture shows all that matters, so an agent without memory can reach 1.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import gymnasium
 import numpy as np
+
+from envs.step_result import StepResult
 
 ROWS, COLUMNS, PIXELS = 6, 8, 4  # a cell is PIXELS x PIXELS
 START = 3  # the paddle's column
@@ -18,17 +19,6 @@ MOVES = np.array([-1, 0, 1])
 # Knuth's MMIX generator, of which the upper bits are random.
 MULTIPLIER, INCREMENT = np.uint64(6364136223846793005), np.uint64(1442695040888963407)
 STATE = ("_row", "_ball", "_paddle", "_random")
-
-
-class CatchStep(NamedTuple):
-    """What one step gave, one entry per environment."""
-
-    reward: np.ndarray  # [B] float32
-    terminated: np.ndarray  # [B] bool
-    truncated: np.ndarray  # [B] bool, never
-    success_seconds: np.ndarray  # [B] float32, nothing is timed
-    final_obs: np.ndarray  # [B, 24, 32, 1] uint8, the picture after the step
-    lost: None = None
 
 
 class Catch:
@@ -53,7 +43,7 @@ class Catch:
         self._begin(np.ones(self.num_envs, bool))
         self._draw(obs)
 
-    def step_into(self, actions: np.ndarray, obs: np.ndarray) -> CatchStep:
+    def step_into(self, actions: np.ndarray, obs: np.ndarray) -> StepResult:
         """Move paddles by actions [B] in 0..2 and balls by a row; write the pictures to obs."""
         self._paddle = np.clip(self._paddle + MOVES[actions], 0, COLUMNS - 1)
         self._row = self._row + 1
@@ -66,7 +56,7 @@ class Catch:
         self._draw(obs)
         never = np.zeros(self.num_envs, bool)
         nothing = np.full(self.num_envs, np.nan, np.float32)
-        return CatchStep(reward, ended, never, nothing, final_obs)
+        return StepResult(reward, ended, never, nothing, final_obs)
 
     def _begin(self, where: np.ndarray) -> None:
         # Knuth's MMIX; the upper bits are the random ones.

@@ -28,7 +28,7 @@ import numpy as np
 
 from envs import FRAMES_PER_STEP, LEVELS, EnvConfig
 from envs.labsim.vector_env import LabsimVectorEnv
-from envs.single import make_env
+from envs.make_env import make_env
 
 OTHER_BACKENDS = {"miniworld": "miniworld", "dmlab": "deepmind_lab"}  # and the module it needs
 OTHER_STEPS = 200  # agent steps in a row; these backends make hundreds a second

@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 from envs.actions import IMPALA_ACTIONS
 from envs.config import LEVELS
 from envs.labsim.scene import NONE, Scene
-from envs.labsim.surfaces import (
+from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from envs.labsim.visible_walls import (
     BOTTOM,
     FIELDS,
     TOP,
@@ -27,8 +28,7 @@ from envs.labsim.surfaces import (
     enter_segments,
     sort_entries,
 )
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
-from envs.miniworld.env import MiniworldBatch, MiniworldEnv
+from envs.miniworld.env import MiniworldEnv, MiniworldVectorEnv
 
 ROOT = Path(__file__).parent.parent
 SEEDS, SHOTS = 7, 5  # poses for depths: from so many episodes, and so many of each
@@ -70,7 +70,7 @@ def depth_errors(level: str, seeds: range, shots: int) -> NDArray[np.float64]:
 
     Poses are those of an agent who acts at random, some shots in an episode of each seed.
     """
-    env = MiniworldBatch(level)
+    env = MiniworldVectorEnv(level)
     rng = np.random.default_rng(0)
     errors = []
     for seed in seeds:
@@ -137,7 +137,7 @@ def side_by_side(level: str) -> Image.Image:
     row = HEADER + HEIGHT * ZOOM
     sheet = Image.new("RGB", (column * len(VIEWS[level]) - GAP, 2 * row), "white")
     for y, (title, env) in enumerate(
-        (("labsim", LabsimVectorEnv(level)), ("MiniWorld", MiniworldBatch(level)))
+        (("labsim", LabsimVectorEnv(level)), ("MiniWorld", MiniworldVectorEnv(level)))
     ):
         for x, (seed, steps) in enumerate(VIEWS[level]):
             view = Image.fromarray(_walk(env, seed, steps))

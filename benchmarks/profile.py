@@ -76,16 +76,16 @@ def part_of(path: CallPath) -> str:
 
 def step_then_draw(watch: Stopwatch, envs: Any) -> None:
     """Let labsim's batch of one thread take two calls for what it does in one, and time them."""
-    batch = envs._batch
+    arrays = envs._arrays
 
     def run(num_frames: int, obs: Any) -> None:
         if num_frames > 0:
-            envs.level.step(batch.actions, batch.out, 0, len(obs), num_frames)
-        envs._crew.run(0, obs)
+            envs.level.step(arrays.actions, arrays.out, 0, len(obs), num_frames)
+        envs._team.run(0, obs)
 
     watch.replace(envs, "_run", run)
     watch.watch(envs.level, "step", "rules")
-    watch.watch(envs._crew, "run", "render")
+    watch.watch(envs._team, "run", "render")
     watch.watch(envs, "_draw", "render")
 
 

@@ -25,7 +25,7 @@ from analysis.figure import add_caption, draw_seeds, house_style, new_figure, sa
 from analysis.statistics import FloatArray, aggregate_seeds, bin_centres, binned_means
 from benchmarks.catch import Catch
 from benchmarks.sb3_twin import copy_parameters, twin_settings
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 from records.whole_files import replaced_when_complete
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from agents.state_check import require_form
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 from records import checkpoint
 
 AnyLearner = Learner | SB3A2CLearner

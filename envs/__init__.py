@@ -13,13 +13,14 @@ import gymnasium
 from envs.actions import ACTION_NAMES, IMPALA_ACTIONS
 from envs.config import (
     ALIASES,
-    FRAMES_PER_STEP,
+    LEVEL_STEPS,
     LEVELS,
     WORKER_TIMEOUT_S,
     EnvConfig,
     canonical_level,
     frames_per_step,
 )
+from envs.frame_rate import FRAMES_PER_STEP
 from envs.miniworld import register as register_miniworld
 
 if TYPE_CHECKING:
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     from envs.pool import WorkerPool
 
 log = logging.getLogger(__name__)
-
-# Agent steps of an episode, known without loading the engine.
-LEVEL_STEPS = {
-    "room_watermaze": 1800,
-    "explore_goal_locations_small": 1350,
-    "seekavoid_arena_01": 300,
-    "lasertag_three_opponents_small": 3600,
-    "rooms_keys_doors_puzzle": 900,
-}
 
 
 def make_vec_env(
@@ -77,8 +69,8 @@ def first_wait(config: EnvConfig) -> str:
 
 def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int) -> "WorkerPool":
     """Make a pool that keeps one core for the network, and the others busy with either group."""
+    from envs.make_env import make_env
     from envs.pool import WorkerPool
-    from envs.single import make_env
 
     if config.backend == "dmlab":
         from envs.dmlab.settings import ignored

@@ -4,16 +4,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-LEVELS = (
-    "room_watermaze",
-    "explore_goal_locations_small",
-    "seekavoid_arena_01",
-    "lasertag_three_opponents_small",
-    "rooms_keys_doors_puzzle",
-)
-ALIASES = {"rooms_watermaze": "room_watermaze"}  # DeepMind Lab's own spelling
+from envs.frame_rate import FRAMES_PER_STEP
 
-FRAMES_PER_STEP = 4  # on a level an agent step repeats its action for this many frames
+# Agent steps of a level's episode: episodeLengthSeconds of its script in DeepMind Lab
+# (game_scripts/levels), at 15 agent steps a second. Known without loading an engine.
+LEVEL_STEPS = {
+    "room_watermaze": 1800,
+    "explore_goal_locations_small": 1350,
+    "seekavoid_arena_01": 300,
+    "lasertag_three_opponents_small": 3600,
+    "rooms_keys_doors_puzzle": 900,
+}
+LEVELS = tuple(LEVEL_STEPS)
+ALIASES = {"rooms_watermaze": "room_watermaze"}  # DeepMind Lab's own spelling
 
 # The settings that not every backend has, and the backends that have them.
 OWN_SETTINGS = {

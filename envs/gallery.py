@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
+from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.raycaster import render_slice
 from envs.labsim.scene import (
     NONE,
@@ -26,7 +27,7 @@ from envs.labsim.scene import (
     THING_YAW,
     Scene,
 )
-from envs.labsim.vector_env import HEIGHT, STEPS_PER_SECOND, WIDTH, LabsimVectorEnv
+from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
 from records.whole_files import replaced_when_complete
 
 WORLDS = 8  # one seed each

@@ -21,7 +21,8 @@ from PIL import Image
 
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
-from envs.labsim.vector_env import HEIGHT, STEPS_PER_SECOND, WIDTH, LabsimVectorEnv
+from envs.frame_rate import STEPS_PER_SECOND
+from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
 
 try:
     import pygame

@@ -10,13 +10,12 @@ from typing import NamedTuple
 import gymnasium
 import numpy as np
 
-import envs  # noqa: F401 - registers labsim's levels
 from benchmarks.peers.setting import Size, make_envs
+from envs import FRAMES_PER_STEP  # importing envs registers labsim's levels
 
 # Agent steps per CPU second of rooms_watermaze, 72 x 96, action repeat 4, software rendering:
 # recorded together with tests/data (see the README there).
 RECORDED_DEEPMIND_LAB = 922
-ACTION_REPEAT = 4
 BATCH = 32
 
 
@@ -80,7 +79,7 @@ def build_vizdoom() -> tuple[Callable[[int], None], Callable[[], None]]:
         for _ in range(n):
             if game.is_episode_finished():
                 game.new_episode()
-            game.make_action(buttons[rng.integers(len(buttons))], ACTION_REPEAT)
+            game.make_action(buttons[rng.integers(len(buttons))], FRAMES_PER_STEP)
             if not game.is_episode_finished():
                 game.get_state().screen_buffer.copy()
 
@@ -108,15 +107,15 @@ def _from_gymnasium(
 
 ENVIRONMENTS = {
     "labsim": Environment(
-        "labsim, room_watermaze, batch of 32", "72 x 96", ACTION_REPEAT, None, build_labsim_batch
+        "labsim, room_watermaze, batch of 32", "72 x 96", FRAMES_PER_STEP, None, build_labsim_batch
     ),
     "labsim_single": Environment(
-        "labsim, room_watermaze, one environment", "72 x 96", ACTION_REPEAT, None, build_labsim
+        "labsim, room_watermaze, one environment", "72 x 96", FRAMES_PER_STEP, None, build_labsim
     ),
     "vizdoom": Environment(
         "ViZDoom, basic, one environment",
         "120 x 160",
-        ACTION_REPEAT,
+        FRAMES_PER_STEP,
         "pip install vizdoom",
         build_vizdoom,
     ),

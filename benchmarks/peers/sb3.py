@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.peers import setting
 from benchmarks.peers.setting import Size, Trainer
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 
 
 class Features(BaseFeaturesExtractor):

@@ -15,26 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import IMPALA_ACTIONS
-from envs.config import canonical_level
+from envs.config import LEVEL_STEPS, canonical_level
 from envs.dmlab.level_cache import LevelCache
 from envs.dmlab.loading import load_lab
 from envs.dmlab.settings import HEIGHT, WIDTH, Setting, lab_config
 from envs.dmlab.temp_folder import TempFolder
 from envs.dmlab.trials import TrialClock
+from envs.frame_rate import FRAMES_PER_STEP
+from episode_seeds import FIRST_EVALUATION_SEED, on_the_side_of
 
-FRAMES_PER_STEP = 4
 PICTURE = "RGB_INTERLEAVED"
 MAP_FRAME = "MAP_FRAME_NUMBER"
 RENDERERS = ("software", "hardware")
 
-# Our level: DeepMind Lab's name of its script, and the episode's length in agent steps, from
-# episodeLengthSeconds in the script (game_scripts/levels) at 15 agent steps a second.
-LEVELS = {
-    "room_watermaze": ("contributed/dmlab30/rooms_watermaze", 1800),
-    "explore_goal_locations_small": ("contributed/dmlab30/explore_goal_locations_small", 1350),
-    "seekavoid_arena_01": ("seekavoid_arena_01", 300),
-    "lasertag_three_opponents_small": ("contributed/dmlab30/lasertag_three_opponents_small", 3600),
-    "rooms_keys_doors_puzzle": ("contributed/dmlab30/rooms_keys_doors_puzzle", 900),
+SCRIPTS = {  # DeepMind Lab's names of the levels
+    "room_watermaze": "contributed/dmlab30/rooms_watermaze",
+    "explore_goal_locations_small": "contributed/dmlab30/explore_goal_locations_small",
+    "seekavoid_arena_01": "seekavoid_arena_01",
+    "lasertag_three_opponents_small": "contributed/dmlab30/lasertag_three_opponents_small",
+    "rooms_keys_doors_puzzle": "contributed/dmlab30/rooms_keys_doors_puzzle",
 }
 ENDS_EARLY = "rooms_keys_doors_puzzle"  # 0.2 s after the goal; all others end by their clocks alone
 
@@ -49,9 +48,7 @@ RAW_ACTIONS = (
     "CROUCH",
 )
 
-# DeepMind Lab's seeds are non-negative C ints. Seeds from 2^30 on are for evaluation: an
-# environment draws the seeds of its later episodes from the half its first seed is in.
-HALF = 2**30
+MAX_SEED = 2**31 - 1  # DeepMind Lab's seeds are non-negative C ints
 
 
 class DMLabEnv(gymnasium.Env):
@@ -96,20 +93,22 @@ class DMLabEnv(gymnasium.Env):
                 "there is an open DMLabEnv in this process, and a second can crash it: "
                 "close it, or use one process for each"
             )
-        script, self.episode_steps = LEVELS[self.level]
+        self.episode_steps = LEVEL_STEPS[self.level]
         config = lab_config(hud, mixer_seed, settings or {})
         cache = None if level_cache is None else LevelCache(level_cache)
         self.observation_space = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(len(IMPALA_ACTIONS))
         self._raw_actions = IMPALA_ACTIONS.astype(np.intc)  # [9, 7]
         self._trials = TrialClock(self.level)
-        self._first_seed = 0  # of the half that seeds are drawn from
+        self._given_seed = 0  # the last one; seeds drawn afterwards are on its side of 2^30
         self._running = False
         self._obs = np.zeros(self.observation_space.shape, np.uint8)
         lab = load_lab()
         self._temp_folder = TempFolder()
         try:
-            self._lab = _start(lab, script, config, renderer, cache, self._temp_folder.path)
+            self._lab = _start(
+                lab, SCRIPTS[self.level], config, renderer, cache, self._temp_folder.path
+            )
         except ValueError:
             self._temp_folder.close()
             raise
@@ -126,13 +125,14 @@ class DMLabEnv(gymnasium.Env):
         """
         if options:
             raise ValueError(f"DeepMind Lab has no reset options, but got {', '.join(options)}")
-        if seed is not None and not 0 <= seed < 2 * HALF:
+        if seed is not None and not 0 <= seed <= MAX_SEED:
             raise ValueError(f"got the seed {seed}; DeepMind Lab needs one in 0 .. 2^31 - 1")
         super().reset(seed=seed)
         if seed is not None:
-            self._first_seed = seed // HALF * HALF
+            self._given_seed = seed
         else:
-            seed = self._first_seed + int(self.np_random.integers(HALF))
+            drawn = int(self.np_random.integers(FIRST_EVALUATION_SEED))
+            seed = on_the_side_of(self._given_seed, drawn)
         self._running = False  # until DeepMind Lab has begun
         self._lab.reset(seed=int(seed))
         self._running = True

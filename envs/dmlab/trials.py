@@ -2,7 +2,7 @@
 
 import math
 
-FRAMES_PER_SECOND = 60  # nominal, as DeepMind Lab counts the length of an episode
+from envs.frame_rate import FRAMES_PER_SECOND
 
 # The reward by which a trial is known to have succeeded, from the levels' scripts at b1db91a:
 # rooms/navigate_watermaze_factory.lua pays 1 five times a visit, of which the first counts;

@@ -8,9 +8,10 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_STEP
 from envs.labsim.collision import Solids, clear_of_cells
 from envs.labsim.scene import Scene
-from envs.labsim.world import FRAMES_PER_STEP, StepOut, random_seed
+from envs.labsim.world import StepOut, random_seed
 
 
 class Level(ABC):

@@ -12,9 +12,15 @@ many texels: in DeepMind Lab they are solids, whose outlines are as sharp as the
 
 import numpy as np
 
+from envs.labsim.horizontal_surfaces import (
+    HorizontalSurface,
+    add_water,
+    paint_floor,
+    paint_floor_cells,
+)
 from envs.labsim.scene import PLATFORM_APOTHEM, PLATFORM_GREY, WATER_PERIOD_MS, WATER_SWAY
-from envs.labsim.sheets import Sheet, add_water, paint_floor, paint_floor_cells
-from envs.labsim.surfaces import (
+from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
+from envs.labsim.visible_walls import (
     BEHIND,
     BOTTOM,
     FIELDS,
@@ -33,7 +39,6 @@ from envs.labsim.surfaces import (
     find_edges,
     sort_entries,
 )
-from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
 from envs.labsim.world import kernel
 
 DIAGONAL = 1.0 / np.sqrt(2.0)
@@ -194,8 +199,8 @@ def _paint_wall(  # type: ignore[no-untyped-def]
 def _paint_floor_and_water(scene, i, engine_ms, view, edges, image):  # type: ignore[no-untyped-def]
     """Paint what each column's edges leave to the floor, and the water."""
     texels, mips, textures = scene.texels, scene.mips, scene.floor_texture[i]
-    floor = Sheet(textures.max(), scene.floor_tile[i], scene.floor_z[i])
-    water = Sheet(scene.water_texture[i], scene.water_tile[i], scene.water_z[i])
+    floor = HorizontalSurface(textures.max(), scene.floor_tile[i], scene.floor_z[i])
+    water = HorizontalSurface(scene.water_texture[i], scene.water_tile[i], scene.water_z[i])
     if textures.size > 1:
         paint_floor_cells(texels, mips, textures, scene.grid[i], floor, view, edges, image)
     else:

@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.vector_env import STEPS_PER_SECOND, LabsimVectorEnv
+from envs.frame_rate import STEPS_PER_SECOND
+from envs.labsim.vector_env import LabsimVectorEnv
 
 
 class LabsimEnv(gymnasium.Env):
@@ -26,13 +27,13 @@ class LabsimEnv(gymnasium.Env):
         self,
         level: str,
         render_mode: str | None = None,
-        batch_type: type[LabsimVectorEnv] = LabsimVectorEnv,
+        vector_env_type: type[LabsimVectorEnv] = LabsimVectorEnv,
         registered: str | None = None,
     ) -> None:
         more = {} if registered is None else {"registered": registered}
-        self._batch = batch_type(level, 1, render_mode=render_mode, **more)  # type: ignore[arg-type]
-        self.observation_space = self._batch.single_observation_space
-        self.action_space = self._batch.single_action_space
+        self._vector_env = vector_env_type(level, 1, render_mode=render_mode, **more)  # type: ignore[arg-type]
+        self.observation_space = self._vector_env.single_observation_space
+        self.action_space = self._vector_env.single_action_space
         self.render_mode = render_mode
         self._next: tuple[NDArray[np.uint8], NDArray[np.float64]] | None = None
         self._frame = np.zeros(self.observation_space.shape or (), np.uint8)
@@ -46,7 +47,7 @@ class LabsimEnv(gymnasium.Env):
             # The batch has begun this episode already, when the last one ended.
             obs, pose = self._next
         else:
-            batch_obs, info = self._batch.reset(seed=seed, options=options)
+            batch_obs, info = self._vector_env.reset(seed=seed, options=options)
             obs, pose = batch_obs[0], info["pose"][0]
         self._next = None
         self._frame = obs
@@ -56,7 +57,7 @@ class LabsimEnv(gymnasium.Env):
         """Take one agent step of four frames; raise ValueError if no episode is under way."""
         if self._next is not None:
             raise ValueError("the episode has ended: call reset() before step()")
-        batch_obs, reward, terminated, truncated, info = self._batch.step(np.array([action]))
+        batch_obs, reward, terminated, truncated, info = self._vector_env.step(np.array([action]))
         obs, pose = batch_obs[0], info["pose"][0]
         if terminated[0] or truncated[0]:
             self._next = obs, pose
@@ -66,7 +67,7 @@ class LabsimEnv(gymnasium.Env):
 
     def get_state(self) -> dict[str, NDArray]:
         """Copy everything that a later `set_state` needs to go on exactly from here."""
-        state = self._batch.get_state() | {"frame": self._frame.copy()}
+        state = self._vector_env.get_state() | {"frame": self._frame.copy()}
         if self._next is not None:
             state |= {"next.obs": self._next[0].copy(), "next.pose": self._next[1].copy()}
         return state
@@ -74,7 +75,9 @@ class LabsimEnv(gymnasium.Env):
     def set_state(self, state: dict[str, NDArray]) -> None:
         """Go on from a state of `get_state`; raise ValueError if it is another level's."""
         own = ("frame", "next.obs", "next.pose")
-        self._batch.set_state({name: array for name, array in state.items() if name not in own})
+        self._vector_env.set_state(
+            {name: array for name, array in state.items() if name not in own}
+        )
         self._frame = state["frame"].copy()
         ended = "next.obs" in state
         self._next = (state["next.obs"].copy(), state["next.pose"].copy()) if ended else None
@@ -85,4 +88,4 @@ class LabsimEnv(gymnasium.Env):
 
     def close(self) -> None:
         """Free the batch."""
-        self._batch.close()
+        self._vector_env.close()

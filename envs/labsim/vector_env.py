@@ -6,7 +6,7 @@ step returns always is the one to act on next.
 
 import weakref
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -16,31 +16,19 @@ from numpy.typing import NDArray
 
 from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
 from envs.config import canonical_level
-from envs.labsim.batch import Batch, step_and_draw
-from envs.labsim.crew import Crew
+from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.labsim.env_arrays import EnvArrays, step_and_draw
 from envs.labsim.level import Level
 from envs.labsim.levels import LEVELS
+from envs.labsim.reset_arguments import one_seed_each, put_in_place, read_options
 from envs.labsim.state_check import check_state
+from envs.labsim.thread_team import ThreadTeam
 from envs.labsim.top_down import draw_top_down
-from envs.labsim.world import FRAMES_PER_STEP, short_angle
+from envs.labsim.world import short_angle
+from envs.step_result import StepResult
 
 HEIGHT, WIDTH = 72, 96
 RAW_ACTIONS = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)]  # what the levels know of actions
-STEPS_PER_SECOND = 15
-
-
-class StepResult(NamedTuple):
-    """What one agent step gave, one entry per environment."""
-
-    reward: NDArray[np.float32]  # [B] the level's own, not clipped
-    terminated: NDArray[np.bool_]  # [B]
-    truncated: NDArray[np.bool_]  # [B] the level's clock ran out
-    # [B] nominal seconds from (re)spawn to success if a trial succeeded in this step, else NaN
-    success_seconds: NDArray[np.float32]
-    # [B, 72, 96, 3] the last observation where an episode ended; None unless it was asked for.
-    # The array is used again by the next step.
-    final_obs: NDArray[np.uint8] | None
-    lost: None = None  # nothing can be lost in this process
 
 
 class LabsimVectorEnv(gymnasium.vector.VectorEnv):
@@ -104,13 +92,13 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._stagger = stagger
-        self._batch = Batch.of(self.level)
+        self._arrays = EnvArrays.of(self.level)
         self._obs = np.zeros((num_envs, HEIGHT, WIDTH, 3), np.uint8)
         self._final_obs = np.zeros_like(self._obs) if keep_final_obs else None
         self._final_pose = np.zeros((num_envs, 5))
         self._begun = False
-        self._crew = Crew(self._batch, min(num_threads, num_envs), self._obs.shape[1:])
-        weakref.finalize(self, self._crew.close)
+        self._team = ThreadTeam(self._arrays, min(num_threads, num_envs), self._obs.shape[1:])
+        weakref.finalize(self, self._team.close)
 
     # The interface that every backend offers to the learner.
 
@@ -142,8 +130,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         """
         if not self._begun:
             raise ValueError("no episode has begun: call reset() before step()")
-        batch, out = self._batch, self._batch.out
-        np.take(RAW_ACTIONS, actions, axis=0, out=batch.actions)
+        arrays, out = self._arrays, self._arrays.out
+        np.take(RAW_ACTIONS, actions, axis=0, out=arrays.actions)
         self._run(FRAMES_PER_STEP, obs)
         ended = out.terminated | out.truncated
         for i in np.flatnonzero(ended).tolist() if ended.any() else ():
@@ -180,7 +168,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy needs: the arguments, the level's state and all that is neither."""
-        made = ("level", "_batch", "_crew")
+        made = ("level", "_arrays", "_team")
         own = {name: value for name, value in vars(self).items() if name not in made}
         return {"level_state": self.get_state(), "own": own}
 
@@ -212,14 +200,14 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         target is not given and the player still touches it. Raises ValueError for unknown or
         malformed options and for poses inside walls.
         """
-        place = _read_options(options, self.num_envs)
+        places = read_options(options, self.num_envs)
         if seed is not None or not self._begun:
-            self.reset_into(self._seeds(seed), self._obs)
-        elif not place:
+            self.reset_into(one_seed_each(seed, self.num_envs), self._obs)
+        elif not places:
             for i in range(self.num_envs):
                 self.level.begin(i, self._episode_steps)
-        for i in range(self.num_envs if place else 0):
-            self._place(i, place)
+        for i in range(self.num_envs if places else 0):
+            put_in_place(self.level, i, places, self._episode_steps)
         self.render_into(self._obs)
         return self._obs.copy(), self._info()
 
@@ -257,15 +245,15 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker threads."""
-        self._crew.close()
+        self._team.close()
 
     def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
         """Advance all environments by some frames, or none; draw them into obs [B, 72, 96, 3]."""
-        self._crew.run(num_frames, obs)
+        self._team.run(num_frames, obs)
 
     def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
         """Draw environment i into obs[i], u8 [72, 96, 3]."""
-        step_and_draw(self._batch, 0, obs, i, i + 1)
+        step_and_draw(self._arrays, 0, obs, i, i + 1)
 
     def _pose(self, which: slice = slice(None)) -> NDArray[np.float64]:
         """Poses [B, 5]: x, y, z of the origin, pitch, yaw in [-180, 180)."""
@@ -277,45 +265,3 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def _info(self) -> dict[str, Any]:
         return {"pose": self._pose(), "_pose": np.ones(self.num_envs, np.bool_)}
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int]:
-        """Turn Gymnasium's forms of a seed into one number per environment."""
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)]
-        seeds = [None] * self.num_envs if seed is None else list(seed)
-        fresh = np.random.SeedSequence().generate_state(len(seeds), np.uint32)
-        return [int(new) if s is None else int(s) for s, new in zip(seeds, fresh, strict=True)]
-
-    def _place(self, i: int, place: dict[str, NDArray[np.float64]]) -> None:
-        """Put player and target of environment i where the options say."""
-        if "target" in place:
-            self.level.place_target(i, place["target"][i])
-        if "pose" in place:
-            pose = place["pose"][i]
-            if not self.level.is_open(i, pose[0], pose[1]):
-                raise ValueError(f"the pose {tuple(pose.tolist())} is not inside the level's walls")
-            angle = np.radians(pose[2])
-            ahead, left = place.get("velocity", np.zeros((self.num_envs, 2)))[i]
-            cos, sin = np.cos(angle), np.sin(angle)
-            velocity = np.array([ahead * cos - left * sin, ahead * sin + left * cos])
-            self.level.place(i, pose, velocity)
-        self.level.restart_clock(i)
-        self.level.players["last_frame"][i] = self._episode_steps * FRAMES_PER_STEP
-
-
-def _read_options(options: dict[str, Any] | None, num_envs: int) -> dict[str, NDArray[np.float64]]:
-    """Check the options of `reset` and give each as an array [B, n]."""
-    sizes = {"pose": 3, "velocity": 2, "target": 2}
-    place = {}
-    for name, value in (options or {}).items():
-        if name not in sizes:
-            raise ValueError(f"unknown reset option '{name}': allowed are {', '.join(sizes)}")
-        array = np.asarray(value, np.float64)
-        if array.shape not in ((sizes[name],), (num_envs, sizes[name])) or not (
-            np.isfinite(array).all()
-        ):
-            raise ValueError(f"reset option '{name}' is {value}, not {sizes[name]} finite numbers")
-        place[name] = np.broadcast_to(array, (num_envs, sizes[name]))
-    if "velocity" in place and "pose" not in place:
-        raise ValueError("reset option 'velocity' needs a 'pose'")
-    return place

@@ -12,14 +12,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FRAMES_PER_SECOND = 60  # environment frames in one nominal second
 FRAME_MS = 16  # engine time of one environment frame
 SERVER_FRAME_MS = 50  # movers, timers and triggers run on these (sv_fps 20)
 LONG_FRAME_MS, SHORT_FRAME_MS = 17, 14  # of a player's clock, which is to stay ..
 SAFETY_MS = 5  # .. this far behind the last server frame
 CLOCK_FRAMES = 75  # after which clocks repeat: 1200 ms
 OTHER_STARTS = 1.0 / 9.0  # of 18 recordings, two begin at another point of their clocks' course
-FRAMES_PER_STEP = 4  # IMPALA repeats each action four times
 
 HALF_WIDTH = 15.0  # the player's box is 30 x 30 units
 FEET = 24.0  # the player's origin is this far above his feet

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from envs.miniworld.world import World
 
 
-class MiniworldBatch(LabsimVectorEnv):
+class MiniworldVectorEnv(LabsimVectorEnv):
     """A `LabsimVectorEnv` of one environment whose pictures are MiniWorld's.
 
     Physics, rules, seeds, options and poses are labsim's own. Raises ValueError as that does, for
@@ -46,7 +46,7 @@ class MiniworldBatch(LabsimVectorEnv):
 
     def camera(self) -> NDArray[np.float64]:
         """The eye's x, y, z and yaw in degrees, as of the latest picture: [4]."""
-        return self._batch.camera[0].copy()
+        return self._arrays.camera[0].copy()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Give the OpenGL context back."""
@@ -55,15 +55,15 @@ class MiniworldBatch(LabsimVectorEnv):
             self._world.close()
 
     def _run(self, num_frames: int, obs: NDArray[np.uint8]) -> None:
-        batch = self._batch
-        if num_frames > 0:  # the crew would draw, too
-            self.level.step(batch.actions, batch.out, 0, 1, num_frames)
+        arrays = self._arrays
+        if num_frames > 0:  # the team would draw, too
+            self.level.step(arrays.actions, arrays.out, 0, 1, num_frames)
         self._draw(obs, 0)
 
     def _draw(self, obs: NDArray[np.uint8], i: int) -> None:
-        batch = self._batch
-        place_cameras(batch.players, batch.camera, batch.engine_ms, i, i + 1)
-        obs[i] = self._drawn_world().draw(batch.camera[i], int(batch.engine_ms[i]))
+        arrays = self._arrays
+        place_cameras(arrays.players, arrays.camera, arrays.engine_ms, i, i + 1)
+        obs[i] = self._drawn_world().draw(arrays.camera[i], int(arrays.engine_ms[i]))
 
     def _drawn_world(self) -> "World":
         if self._world is None:
@@ -80,15 +80,15 @@ class MiniworldEnv(LabsimEnv):
     (re)spawn to success.
     """
 
-    _batch: MiniworldBatch
+    _vector_env: MiniworldVectorEnv
 
     def __init__(self, level: str, render_mode: str | None = None) -> None:
-        super().__init__(level, render_mode, MiniworldBatch)
-        self.episode_steps = self._batch.level.episode_steps  # agent steps of a whole episode
+        super().__init__(level, render_mode, MiniworldVectorEnv)
+        self.episode_steps = self._vector_env.level.episode_steps  # agent steps of a whole episode
 
     def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Take one agent step of four frames; raise ValueError if the episode has ended."""
         obs, reward, terminated, truncated, info = super().step(action)
-        if not np.isnan(self._batch.success_seconds):
-            info["success_seconds"] = self._batch.success_seconds
+        if not np.isnan(self._vector_env.success_seconds):
+            info["success_seconds"] = self._vector_env.success_seconds
         return obs, reward, terminated, truncated, info

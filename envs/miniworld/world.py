@@ -18,8 +18,8 @@ from envs.labsim.levels.seekavoid_arena_01_scene import STADIUM
 from envs.labsim.raycaster import SQUARE_END, SQUARE_START
 from envs.labsim.scene import NONE, Scene
 from envs.labsim.textures import LOG2_SIZE, START
+from envs.miniworld.appearance import Appearance, appearances
 from envs.miniworld.entities import Platform, SceneEntity, Segments, Sky, Thing, Water
-from envs.miniworld.looks import Surface, surfaces
 from envs.miniworld.meshes import compile_model
 from envs.miniworld.models import models
 from envs.miniworld.rooms import UNITS_PER_METRE, make_rooms, surroundings
@@ -84,7 +84,7 @@ class World(MiniWorldEnv):
     def __init__(self, level: str, scene: Scene, height: int, width: int) -> None:
         self._scene = scene
         self._aspect = height / width  # the horizontal view is 90 degrees
-        self._surfaces: dict[int, Surface] = surfaces(level, scene)
+        self._appearances: dict[int, Appearance] = appearances(level, scene)
         self._models = models(level)
         self._pictures: dict[int, int] = {}  # OpenGL's names of labsim's own pictures
         self._lists: dict[int, int] = {}  # display lists of models
@@ -192,8 +192,8 @@ class World(MiniWorldEnv):
     # Looks by labsim's texture id.
 
     def _texture(self, texture: int) -> TintedTexture:
-        surface = self._surfaces[texture]
-        return tinted(surface.name, surface.rgb)
+        stand_in = self._appearances[texture]
+        return tinted(stand_in.name, stand_in.rgb)
 
     def _binder(self, texture: int) -> Callable[[], None]:
         if texture in self._scenery:

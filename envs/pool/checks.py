@@ -4,7 +4,7 @@ NumPy would cast or broadcast what does not fit into the memory that a worker sh
 learner, and the agent would learn from other data than the environment's, without a word.
 """
 
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -21,16 +21,6 @@ class NotFiniteError(Exception):
     """An observation or a reward is NaN or infinite, or so large that float32 makes it infinite."""
 
 
-class Step(NamedTuple):
-    """What `step` returned, in plain types; see gymnasium.Env.step."""
-
-    obs: Any
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
-
-
 class CheckedEnv(gymnasium.Wrapper):
     """Passes on what fits; raises MismatchError or NotFiniteError for what does not."""
 
@@ -42,7 +32,7 @@ class CheckedEnv(gymnasium.Wrapper):
         return fitting(result[0], self.observation_space, "reset"), result[1]
 
     def step(self, action: Any) -> Any:
-        """Advance by an action: a Step."""
+        """Advance by an action: what Gymnasium's step returns, in plain types."""
         result = self.env.step(action)
         if not (isinstance(result, tuple) and len(result) == 5 and isinstance(result[4], dict)):
             raise MismatchError(
@@ -50,7 +40,7 @@ class CheckedEnv(gymnasium.Wrapper):
                 "(observation, reward, terminated, truncated, info)."
             )
         obs, reward, terminated, truncated, info = result
-        return Step(
+        return (
             fitting(obs, self.observation_space, "step"),
             _number(reward),
             _flag(terminated, "terminated"),

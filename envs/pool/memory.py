@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 ALIGNMENT = 64  # bytes, a cache line: no two arrays share one
 
 
-class StepArrays(NamedTuple):
+class SharedArrays(NamedTuple):
     """The step of all B environments: actions go in, everything else comes out."""
 
     action: NDArray[np.int64]  # [B]

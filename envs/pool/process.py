@@ -31,8 +31,8 @@ class WorkerError(Exception):
 class WorkerProcess:
     """A process that runs `job`.
 
-    `memory` and `lifeline` are descriptors that it inherits: the file of StepArrays, and the end of
-    a pipe whose closing ends it.
+    `memory` and `lifeline` are descriptors that it inherits: the file of SharedArrays, and the end
+    of a pipe whose closing ends it.
 
     Not made by multiprocessing, whose new processes import the main script again, and with it
     PyTorch: seconds and hundreds of megabytes per worker.

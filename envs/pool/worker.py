@@ -19,7 +19,7 @@ import gymnasium
 import numpy as np
 
 from envs.pool.checks import CheckedEnv, MismatchError, NotFiniteError
-from envs.pool.memory import StepArrays
+from envs.pool.memory import SharedArrays
 
 # An episode's longest cut at the start where neither the environment nor its specification tells
 # how long episodes can be, in agent steps.
@@ -53,7 +53,7 @@ class Environments:
         self._envs = [CheckedEnv(job.make_env()) for _ in range(job.start, job.stop)]
         self._steps = [0] * len(self._envs)
         self._cuts = [0] * len(self._envs)  # steps until the first episode is cut; 0: never
-        self._arrays: StepArrays | None = None
+        self._arrays: SharedArrays | None = None
 
     def interface(self) -> Interface:
         """Return what the learner must know of the environments. Raises ValueError."""
@@ -72,7 +72,7 @@ class Environments:
         """Begin an episode in every environment, each with its seed."""
         if self._arrays is None:  # by now the file has its size
             space = self.interface().observations
-            self._arrays = StepArrays.map(self._descriptor, self._job.num_envs, space)
+            self._arrays = SharedArrays.map(self._descriptor, self._job.num_envs, space)
         for k, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
             with self._naming(k):
                 self._arrays.obs[self._job.start + k] = env.reset(seed=seed)[0]

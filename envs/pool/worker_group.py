@@ -3,14 +3,15 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.pool.memory import StepArrays
+from envs.pool.memory import SharedArrays
 from envs.pool.process import WorkerError, WorkerProcess
 from envs.pool.worker import Interface, Job
+from envs.step_result import StepResult
+from episode_seeds import on_the_side_of
 
 MAX_FAILURES = 10  # of one worker in a row; then the cause will not go away by itself
 # Of a group within PER_STEPS agent steps, or with many workers 3 of each: a machine that stalls
@@ -18,20 +19,8 @@ MAX_FAILURES = 10  # of one worker in a row; then the cause will not go away by 
 MAX_FAILURES_IN_ALL = 20
 PER_STEPS = 1_000_000
 START_TIMEOUT_S = 120.0  # for a process to import what it needs and to make its environments
-SEEDS = 2**30  # training and evaluation draw below and above this number; see `_next_seed`
 
 log = logging.getLogger(__name__)
-
-
-class PoolStep(NamedTuple):
-    """What one step gave, one entry per environment."""
-
-    reward: NDArray[np.float32]  # [B] as the environment pays it
-    terminated: NDArray[np.bool_]  # [B]
-    truncated: NDArray[np.bool_]  # [B]
-    success_seconds: NDArray[np.float32]  # [B] as the environment's info says, else NaN
-    final_obs: NDArray  # [B, ...] where an episode ended; used again by the next step
-    lost: NDArray[np.bool_]  # [B] nothing is known of this step: an episode begins without an end
 
 
 class Worker:
@@ -62,7 +51,7 @@ class WorkerGroup:
     def __init__(
         self,
         workers: Sequence[Worker],
-        arrays: StepArrays,
+        arrays: SharedArrays,
         interface: Interface,
         timeout_s: float,
     ) -> None:
@@ -72,7 +61,7 @@ class WorkerGroup:
         self.single_observation_space = interface.observations
         self.single_action_space = interface.actions
         self._first = first
-        self._arrays = StepArrays._make(array[first:last] for array in arrays)
+        self._arrays = SharedArrays._make(array[first:last] for array in arrays)
         self._timeout_s = timeout_s
         self._seed = np.zeros(self.num_envs, np.int64)
         self._begun = np.zeros(self.num_envs, np.int64)  # how often each began with a seed
@@ -102,7 +91,7 @@ class WorkerGroup:
         self._begin_anew = True
         self._send_all()
 
-    def step_into(self, actions: NDArray[np.int64], obs: NDArray) -> PoolStep:
+    def step_into(self, actions: NDArray[np.int64], obs: NDArray) -> StepResult:
         """Apply actions [B]; write the observations that follow to obs [B, ...]."""
         self.send(actions)
         return self.receive(obs)
@@ -121,7 +110,7 @@ class WorkerGroup:
                 worker.process.call("step")
         self._begin_anew = False
 
-    def receive(self, obs: NDArray) -> PoolStep:
+    def receive(self, obs: NDArray) -> StepResult:
         """Wait for what was sent; write the observations to obs [B, ...], a copy of B rows.
 
         Raises WorkerError: a worker failed too often, or in a way that it would again.
@@ -138,7 +127,7 @@ class WorkerGroup:
                 self._lost[self._columns(worker)] = True
         arrays, lost = self._arrays, self._lost.copy()
         obs[...] = arrays.obs
-        return PoolStep(
+        return StepResult(
             reward=np.where(lost, np.float32(0), arrays.reward),
             terminated=arrays.terminated & ~lost,
             truncated=arrays.truncated & ~lost,
@@ -229,9 +218,9 @@ def _named(start: int, stop: int) -> str:
 def _next_seed(seed: int, begun: int) -> int:
     """Return the seed of an environment that has begun so many times: at first its own.
 
-    Later ones stay below or above SEEDS, where the first one is.
+    Later ones are training's if the first one is, else evaluation's.
     """
     if begun == 0:
         return seed
     drawn = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
-    return seed - seed % SEEDS + drawn % SEEDS
+    return on_the_side_of(seed, drawn)

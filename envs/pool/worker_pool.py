@@ -11,10 +11,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.pool.memory import StepArrays, anonymous_file, reserve
+from envs.pool.memory import SharedArrays, anonymous_file, reserve
 from envs.pool.process import WorkerError
 from envs.pool.worker import Job
-from envs.pool.worker_group import START_TIMEOUT_S, PoolStep, Worker, WorkerGroup
+from envs.pool.worker_group import START_TIMEOUT_S, Worker, WorkerGroup
+from envs.step_result import StepResult
 
 PATIENCE_S = 2.0  # for environments to close
 
@@ -79,7 +80,7 @@ class WorkerPool:
         self.single_action_space = interface.actions
         try:
             reserve(memory, num_envs, interface.observations)
-            arrays = StepArrays.map(memory, num_envs, interface.observations)
+            arrays = SharedArrays.map(memory, num_envs, interface.observations)
         except (OSError, OverflowError, ValueError):
             self.close()
             raise ValueError(
@@ -107,12 +108,12 @@ class WorkerPool:
         for group, columns in zip(self.groups, self._columns, strict=True):
             group.receive(obs[columns])
 
-    def step_into(self, actions: NDArray[np.int64], obs: NDArray) -> PoolStep:
+    def step_into(self, actions: NDArray[np.int64], obs: NDArray) -> StepResult:
         """Apply actions [B]; write the observations that follow to obs [B, ...]."""
         for group, columns in zip(self.groups, self._columns, strict=True):
             group.send(actions[columns])
         steps = [g.receive(obs[c]) for g, c in zip(self.groups, self._columns, strict=True)]
-        return PoolStep(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+        return StepResult(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
 
     def get_state(self) -> dict[str, NDArray]:
         """Return seeds and counts: running episodes cannot be saved."""

@@ -11,7 +11,7 @@ from agents.sb3.learner import SB3A2CLearner
 from benchmarks.catch import COLUMNS, START, Catch
 from benchmarks.sb3_comparison import agreement
 from benchmarks.sb3_twin import copy_parameters, parameter_pairs, twin_settings
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import RandomEnds
 
 T, B = 5, 3

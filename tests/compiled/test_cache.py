@@ -1,6 +1,7 @@
 import errno
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from agents.fast import rmsprop
 from compiled import cache
+from envs import labsim
 from envs.labsim import physics
 
 ROOT = cache.ROOT
@@ -50,6 +52,18 @@ def test_a_changed_constant_in_another_file_gives_new_kernels_of_labsim(tmp_path
     folders = list((home / "labsim").iterdir())
     assert len(folders) == 2
     assert all(list(folder.rglob("*.nbi")) for folder in folders)
+
+
+def test_what_kernels_of_labsim_import_from_elsewhere_is_in_their_caches_key():
+    """Numba would go on with the constants that it compiled."""
+    outside = set()
+    for text in [file.read_text() for file in LABSIM.rglob("*.py")]:
+        if "@kernel" in text:
+            names = re.findall(r"^from ([a-z_.]+) import", text, re.MULTILINE)
+            outside |= {ROOT / f"{name.replace('.', '/')}.py" for name in names}
+    outside = {path for path in outside if path.exists() and LABSIM not in path.parents}
+    assert ROOT / "envs" / "frame_rate.py" in outside
+    assert outside <= set(labsim.SOURCES)
 
 
 @pytest.mark.slow  # starts processes
@@ -108,7 +122,7 @@ def test_other_peoples_kernels_keep_their_cache_folder():
 
 
 def test_the_kernels_of_this_process_use_the_folders():
-    state = cache.source_hash(LABSIM.rglob("*.py"))
+    state = cache.source_hash(labsim.SOURCES)
     assert state in Path(physics.move._cache.cache_path).parts
     state = cache.source_hash(cache.imported_files(Path(rmsprop.__file__)))
     assert state in Path(rmsprop._step._cache.cache_path).parts

@@ -11,6 +11,7 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.collision import Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.level import Level, advances, fields_by_name
@@ -37,8 +38,6 @@ from envs.labsim.text_maze import (
     show_maze,
 )
 from envs.labsim.world import (
-    FRAMES_PER_SECOND,
-    FRAMES_PER_STEP,
     PLAYER,
     kernel,
     load_clocks,
@@ -48,7 +47,7 @@ from envs.labsim.world import (
 )
 
 EPISODE_SECONDS = 90
-EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
 GOAL_REWARD = 10.0
 MAX_ROOMS = 4
 ROOM_SIZES = (3, 5)  # smallest and largest side

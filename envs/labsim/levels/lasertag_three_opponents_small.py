@@ -11,6 +11,7 @@ his view stays as it was.
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -42,13 +43,11 @@ from envs.labsim.levels.lasertag_weapons import ORB_RECORD
 from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
 from envs.labsim.world import (
-    FRAMES_PER_SECOND,
-    FRAMES_PER_STEP,
     start_clocks,
 )
 
 EPISODE_SECONDS = 240
-EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
 NEVER_MS = 2**60
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
 CLOCKS = (12, 49)

@@ -8,6 +8,7 @@ Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or afte
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.collision import Solids
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
@@ -39,8 +40,6 @@ from envs.labsim.maps import draw_lab_seed, lab_seed
 from envs.labsim.scene import NONE
 from envs.labsim.text_maze import CELL, FLOOR_Z, STANDING_Z
 from envs.labsim.world import (
-    FRAMES_PER_SECOND,
-    FRAMES_PER_STEP,
     HALF_WIDTH,
     PLAYER,
     start_clocks,
@@ -48,7 +47,7 @@ from envs.labsim.world import (
 )
 
 EPISODE_SECONDS = 60
-EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were, and
 # a recorded door opens when it did.
 CLOCKS = (28, 18)

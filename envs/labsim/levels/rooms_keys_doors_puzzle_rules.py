@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_SECOND
 from envs.labsim.collision import HALF_X, HALF_Y, MIDDLE_X, MIDDLE_Y, Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
@@ -31,7 +32,7 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_scene import (
 from envs.labsim.models import SPIN_VIEWS
 from envs.labsim.physics import move, scratch, turn
 from envs.labsim.scene import NONE, THING_X, THING_Y, X0, X1, Y0, Y1
-from envs.labsim.world import FRAME_MS, FRAMES_PER_SECOND, HALF_WIDTH, kernel, pass_frame
+from envs.labsim.world import FRAME_MS, HALF_WIDTH, kernel, pass_frame
 
 KEY_REWARD, DOOR_REWARD, GOAL_REWARD = 1.0, 1.0, 50.0
 SECONDS_AFTER_GOAL = 0.2

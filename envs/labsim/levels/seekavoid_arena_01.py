@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.level import Level, advances, fields_by_name
@@ -26,8 +27,6 @@ from envs.labsim.physics import move, scratch, turn
 from envs.labsim.scene import NONE
 from envs.labsim.world import (
     FEET,
-    FRAMES_PER_SECOND,
-    FRAMES_PER_STEP,
     PLAYER,
     kernel,
     load_clocks,
@@ -37,7 +36,7 @@ from envs.labsim.world import (
 )
 
 EPISODE_SECONDS = 20
-EPISODE_STEPS = EPISODE_SECONDS * FRAMES_PER_SECOND // FRAMES_PER_STEP
+EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
 SPAWN = (192.0, -128.0)
 STANDING_Z = FEET + CLEARANCE  # the floor is at 0
 APPLE_REWARD, LEMON_REWARD = 1.0, -1.0

@@ -13,7 +13,7 @@ from agents.config import SB3A2CConfig
 from agents.episodes import EpisodeTracker
 from agents.sb3.agent import load_sb3_agent
 from agents.sb3.learner import SB3A2CLearner
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import RandomEnds
 
 pytestmark = pytest.mark.slow  # trains

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envs import LEVELS, EnvConfig, make_vec_env
 from envs.dmlab import DMLabEnv, loading
-from envs.dmlab.env import LEVELS as SCRIPTS
+from envs.dmlab.env import SCRIPTS
 from envs.pool import WorkerError
 from tests.envs.pool_envs import wait_until
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from envs.labsim.collision import WALL_THICKNESS
-from envs.labsim.surfaces import NEAR
 from envs.labsim.textures import HOLES, LOG2_SIZE, START
+from envs.labsim.visible_walls import NEAR
 
 HOLE = None
 

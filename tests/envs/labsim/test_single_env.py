@@ -33,7 +33,7 @@ def test_stable_baselines3_accepts_it():
 def test_episode_is_truncated_after_1800_steps_and_then_needs_a_reset():
     env = make()
     env.reset(seed=2)
-    env.unwrapped._batch.level.players["frame"] = 7200 - 4 * 3
+    env.unwrapped._vector_env.level.players["frame"] = 7200 - 4 * 3
     for step in (1, 2, 3):
         obs, _, terminated, truncated, info = env.step(8)
         assert not terminated
@@ -70,12 +70,12 @@ def test_options_place_the_player():
 def test_a_reset_in_mid_episode_begins_a_new_one():
     env = make()
     env.reset(seed=1)
-    target = env.unwrapped._batch.level.target(0)
+    target = env.unwrapped._vector_env.level.target(0)
     env.step(0)
     env.reset()
-    assert (env.unwrapped._batch.level.target(0) != target).any()
+    assert (env.unwrapped._vector_env.level.target(0) != target).any()
     env.reset(seed=1)
-    assert (env.unwrapped._batch.level.target(0) == target).all()
+    assert (env.unwrapped._vector_env.level.target(0) == target).all()
 
 
 def clone_by_state(env):
@@ -93,7 +93,7 @@ def test_copies_go_on_as_the_original(clone):
     env.reset(seed=5)
     for action in (0, 3, 6):
         env.step(action)
-    env._batch.level.players["last_frame"] = env._batch.level.players["frame"] + 8
+    env._vector_env.level.players["last_frame"] = env._vector_env.level.players["frame"] + 8
     other = clone(env)
     for _ in range(2):
         ours, theirs = env.step(6), other.step(6)

@@ -48,7 +48,7 @@ def test_vector_env_equals_single_envs_with_consecutive_seeds():
     for i in range(3):
         single = gymnasium.make("labsim/room_watermaze-v0").unwrapped
         obs, info = single.reset(seed=40 + i)
-        single._batch.level.players["last_frame"] = 4 * (7, 11, 13)[i]
+        single._vector_env.level.players["last_frame"] = 4 * (7, 11, 13)[i]
         singles.append(single)
     actions = np.random.default_rng(1).integers(0, 9, (20, 3))
     for action in actions:

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envs.config import LEVELS
 from envs.labsim.single_env import LabsimEnv
-from envs.miniworld.env import MiniworldBatch, MiniworldEnv
+from envs.miniworld.env import MiniworldEnv, MiniworldVectorEnv
 
 pytestmark = pytest.mark.slow  # draws through OpenGL
 
@@ -21,7 +21,9 @@ def test_episodes_are_those_of_labsim(level):
     rng = np.random.default_rng(SEED)
     infos = [env.reset(seed=SEED)[1] for env in (drawn, truth)]
     for env in (drawn, truth):
-        env._batch.level.players["frame"] = env._batch.level.players["last_frame"] - 4 * TO_THE_END
+        env._vector_env.level.players["frame"] = (
+            env._vector_env.level.players["last_frame"] - 4 * TO_THE_END
+        )
     moved, ends = 0.0, []
     for step in range(1, STEPS + 1):
         action = rng.choice([0, 0, 0, 4, 5, 6, 7, 8])
@@ -38,7 +40,7 @@ def test_episodes_are_those_of_labsim(level):
             assert (infos[0]["pose"] == infos[1]["pose"]).all()
     assert moved > 0.0
     assert ends[0] == TO_THE_END
-    assert drawn.episode_steps == truth._batch.level.episode_steps
+    assert drawn.episode_steps == truth._vector_env.level.episode_steps
     drawn.close()
     truth.close()
 
@@ -83,7 +85,7 @@ def test_bad_arguments_are_named_in_one_sentence(monkeypatch):
     with pytest.raises(ValueError, match="unknown level 'nowhere'"):
         MiniworldEnv("nowhere")
     with pytest.raises(ValueError, match="num_envs is 2"):
-        MiniworldBatch("room_watermaze", 2)
+        MiniworldVectorEnv("room_watermaze", 2)
     monkeypatch.setattr("envs.miniworld.headless.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install .*miniworld"):
         MiniworldEnv("room_watermaze")

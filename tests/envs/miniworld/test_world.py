@@ -8,7 +8,7 @@ from envs.config import LEVELS
 from envs.labsim.scene import NONE, X0, X1
 from envs.labsim.vector_env import LabsimVectorEnv
 from envs.labsim.world import EYE
-from envs.miniworld.env import MiniworldBatch
+from envs.miniworld.env import MiniworldVectorEnv
 
 pytestmark = pytest.mark.slow  # draws through OpenGL
 
@@ -21,7 +21,7 @@ def make():
     made = []
 
     def make_one(level, seed=7):
-        env = MiniworldBatch(level)
+        env = MiniworldVectorEnv(level)
         made.append(env)
         env.reset(seed=seed)
         return env

@@ -39,24 +39,24 @@ WALL_OF_STYLE = {
 }
 
 
-class Surface(NamedTuple):
+class Appearance(NamedTuple):
     """A texture of the stock: its file's name without ending, and the colour it is tinted to."""
 
     name: str
     rgb: tuple[float, float, float] | None = None  # 0 to 255; None: as it is
 
 
-def surfaces(level: str, scene: Scene) -> dict[int, Surface]:
+def appearances(level: str, scene: Scene) -> dict[int, Appearance]:
     """What stands for each of a level's textures; those that are not named are of one colour."""
     own = {
         "room_watermaze": _watermaze,
         "seekavoid_arena_01": _seekavoid,
         "rooms_keys_doors_puzzle": _keys_doors,
     }
-    found = {k: Surface(FLAT, mean_rgb(scene, k)) for k in range(len(scene.mips))}
+    found = {k: Appearance(FLAT, mean_rgb(scene, k)) for k in range(len(scene.mips))}
     for texture, look in own.get(level, _maze)().items():
         if isinstance(look, str):
-            found[texture] = Surface(look, mean_rgb(scene, texture))
+            found[texture] = Appearance(look, mean_rgb(scene, texture))
         else:
             found[texture] = look
     return found
@@ -69,37 +69,37 @@ def mean_rgb(scene: Scene, texture: int) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _watermaze() -> dict[int, str | Surface]:
-    found: dict[int, str | Surface] = {
+def _watermaze() -> dict[int, str | Appearance]:
+    found: dict[int, str | Appearance] = {
         watermaze.WALL: WALL_OF_STYLE["style_01"],
         watermaze.FLOOR: FLOOR_OF_STYLE["style_01"],
     }
     # The water adds as much light as labsim's grey, but in its own colour.
     water = WATER_MEAN / mean_of_stock("water_1").mean() * mean_of_stock("water_1")
-    found[watermaze.WATER] = Surface("water_1", tuple(water.tolist()))
+    found[watermaze.WATER] = Appearance("water_1", tuple(water.tolist()))
     for k, (letter, (_, rgb)) in enumerate(zip(LETTERS, LANDMARKS, strict=True)):
         red, green, blue = (PANEL_LIGHT * np.array(rgb)).tolist()
-        found[watermaze.PANEL + k] = Surface(f"chars/ch_0x{ord(letter)}_1", (red, green, blue))
+        found[watermaze.PANEL + k] = Appearance(f"chars/ch_0x{ord(letter)}_1", (red, green, blue))
     return found
 
 
-def _seekavoid() -> dict[int, str | Surface]:
+def _seekavoid() -> dict[int, str | Appearance]:
     return {
         seekavoid.WALL: WALL_OF_STYLE["style_01"],
         seekavoid.FLOOR: FLOOR_OF_STYLE["style_01"],
     }
 
 
-def _keys_doors() -> dict[int, str | Surface]:
+def _keys_doors() -> dict[int, str | Appearance]:
     return {keys_doors.FLOOR: FLOOR_OF_STYLE["style_01"]}
 
 
-def _maze() -> dict[int, str | Surface]:
-    found: dict[int, str | Surface] = {}
+def _maze() -> dict[int, str | Appearance]:
+    found: dict[int, str | Appearance] = {}
     for k, (style, _) in enumerate(FLOORS):
         found[text_maze.FLOOR + k] = FLOOR_OF_STYLE[style]
     for k, (style, _) in enumerate(WALLS):
         found[text_maze.WALL + k] = WALL_OF_STYLE[style]
     for k, name in enumerate(portraits()[:NUM_DECALS]):
-        found[text_maze.DECAL + k] = Surface(name)
+        found[text_maze.DECAL + k] = Appearance(name)
     return found

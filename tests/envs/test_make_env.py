@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from envs.config import EnvConfig, WrapperConfig
-from envs.single import make_env, wrap
+from envs.make_env import make_env, wrap
 from tests.envs.pool_envs import Clock, Walk
 
 

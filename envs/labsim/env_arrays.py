@@ -1,4 +1,4 @@
-"""A batch of worlds as compiled code sees it, and what one agent step does to a part of it."""
+"""A batch of environments as compiled code sees it, and what a step does to a part of it."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from envs.labsim.scene import Scene
 from envs.labsim.world import StepOut, kernel, place_cameras
 
 
-class Batch(NamedTuple):
+class EnvArrays(NamedTuple):
     """The arrays of B environments; what stays of one step is overwritten by the next."""
 
     marker: NDArray  # the level's, which tells `level.advance` whose rules these are
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     engine_ms: NDArray[np.int64]  # [B] the clocks, as last drawn
 
     @classmethod
-    def of(cls, level: Level) -> "Batch":
+    def of(cls, level: Level) -> "EnvArrays":
         """All environments of a level."""
         num_envs = len(level.players)
         return cls(
@@ -40,12 +40,12 @@ class Batch(NamedTuple):
 
 
 @kernel
-def step_and_draw(batch, num_frames, obs, start, stop):  # type: ignore[no-untyped-def]
+def step_and_draw(arrays, num_frames, obs, start, stop):  # type: ignore[no-untyped-def]
     """Advance environments start .. stop - 1 by some frames, or none, and draw what they see then.
 
     obs: u8 [B, H, W, 3].
     """
     if num_frames > 0:
-        advance(batch.marker, batch.rules, batch.actions, batch.out, start, stop, num_frames)
-    place_cameras(batch.players, batch.camera, batch.engine_ms, start, stop)
-    render_slice(batch.scene, batch.camera, batch.engine_ms, obs, start, stop)
+        advance(arrays.marker, arrays.rules, arrays.actions, arrays.out, start, stop, num_frames)
+    place_cameras(arrays.players, arrays.camera, arrays.engine_ms, start, stop)
+    render_slice(arrays.scene, arrays.camera, arrays.engine_ms, obs, start, stop)

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
-from envs.labsim.batch import Batch, step_and_draw
+from envs.labsim.env_arrays import EnvArrays, step_and_draw
 from envs.labsim.world import kernel
 
 # Looks at a counter, of which a current processor does some four in a nanosecond: a thread sleeps
@@ -85,7 +85,7 @@ def _all_are_done(counters):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _carry_out_orders(batch, order, counters, k, like, start, stop):  # type: ignore[no-untyped-def]
+def _carry_out_orders(arrays, order, counters, k, like, start, stop):  # type: ignore[no-untyped-def]
     """Do the part start..stop of each order, until there is none for a while, or the last.
 
     order: i64 [2]. counters: i64 [size], of which k belongs to this thread. like: u8 [B, H, W, 3],
@@ -99,23 +99,23 @@ def _carry_out_orders(batch, order, counters, k, like, start, stop):  # type: ig
         if order[FRAMES] == END:
             return
         looks = 0
-        step_and_draw(batch, order[FRAMES], _at_address(like, order[ADDRESS]), start, stop)
+        step_and_draw(arrays, order[FRAMES], _at_address(like, order[ADDRESS]), start, stop)
         _store(counters, k, counters[k] + 1)
 
 
-class Crew:
+class ThreadTeam:
     """The calling thread and others, which each step and draw a part of a batch.
 
     Args:
-        batch: of B environments.
+        arrays: of a batch of B environments.
         size: the number of threads, at most B.
         image_shape: [H, W, 3].
     """
 
-    def __init__(self, batch: Batch, size: int, image_shape: tuple[int, ...]) -> None:
-        num_envs = len(batch.players)
+    def __init__(self, arrays: EnvArrays, size: int, image_shape: tuple[int, ...]) -> None:
+        num_envs = len(arrays.players)
         bounds = np.linspace(0, num_envs, size + 1).astype(int).tolist()
-        self._batch = batch
+        self._arrays = arrays
         self._parts = list(pairwise(bounds))
         self._like = np.empty((num_envs, *image_shape), np.uint8)  # for its form, never touched
         self._order = np.zeros(2, np.int64)
@@ -145,7 +145,7 @@ class Crew:
         try:
             if self._threads:
                 self._order_others(num_frames, obs.__array_interface__["data"][0])
-            step_and_draw(self._batch, num_frames, obs, *self._parts[0])
+            step_and_draw(self._arrays, num_frames, obs, *self._parts[0])
         finally:
             # Nothing that happens here may let a thread write to obs later: it may be gone then.
             while self._threads and not _all_are_done(self._counters):
@@ -161,7 +161,7 @@ class Crew:
                 thread.join()
             self._threads = []
             self._counters = np.zeros(1, np.int64)
-            self._parts = [(0, len(self._batch.players))]
+            self._parts = [(0, len(self._arrays.players))]
 
     def _order_others(self, num_frames: int, address: int) -> None:
         with self._wake:
@@ -178,7 +178,7 @@ class Crew:
                 return
             try:
                 _carry_out_orders(
-                    self._batch, self._order, self._counters, k, self._like, *self._parts[k]
+                    self._arrays, self._order, self._counters, k, self._like, *self._parts[k]
                 )
             except BaseException as error:
                 self._errors.append(error)

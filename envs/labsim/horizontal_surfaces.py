@@ -6,14 +6,14 @@ Pictures lie with their right towards the world's east (+x) and their top toward
 
 from typing import NamedTuple
 
-from envs.labsim.surfaces import BOTTOM_EDGE, WATER_EDGE
 from envs.labsim.textures import BITS, LOG2_SIZE, START, TILE, mip_level
+from envs.labsim.visible_walls import BOTTOM_EDGE, WATER_EDGE
 from envs.labsim.world import kernel
 
 LONGEST_RAY = 2.0**0.5  # length per depth of the rays at the sides of a view of 90 degrees
 
 
-class Sheet(NamedTuple):
+class HorizontalSurface(NamedTuple):
     """A horizontal texture that fills the plane at height z; texture -1: there is none."""
 
     texture: int
@@ -27,7 +27,7 @@ def paint_floor(texels, mips, floor, view, edges, image):  # type: ignore[no-unt
     height, width = image.shape[0], image.shape[1]
     full_bits = mips[floor.texture, LOG2_SIZE]
     for row in range(_highest(edges, BOTTOM_EDGE, height), height):
-        level, u0, v0, u_step, v_step = _row_of_sheet(floor, full_bits, view, row, height, width)
+        level, u0, v0, u_step, v_step = _row_of_surface(floor, full_bits, view, row, height, width)
         bits = full_bits - level
         start, mask, shift = mips[floor.texture, START + level], (1 << bits) - 1, BITS - bits
         for column in range(width):
@@ -51,7 +51,7 @@ def paint_floor_cells(  # type: ignore[no-untyped-def]
     height, width = image.shape[0], image.shape[1]
     full_bits, scale = mips[floor.texture, LOG2_SIZE], floor.tile / (grid[2] * TILE)
     for row in range(_highest(edges, BOTTOM_EDGE, height), height):
-        level, u0, v0, u_step, v_step = _row_of_sheet(floor, full_bits, view, row, height, width)
+        level, u0, v0, u_step, v_step = _row_of_surface(floor, full_bits, view, row, height, width)
         bits = full_bits - level
         mask, shift = (1 << bits) - 1, BITS - bits
         for column in range(width):
@@ -75,12 +75,12 @@ def paint_floor_cells(  # type: ignore[no-untyped-def]
 def add_water(texels, mips, water, sway_u, sway_v, view, edges, image):  # type: ignore[no-untyped-def]
     """Add a grey texture to what lies under water: from each column's water edge down.
 
-    sway_u, sway_v: shift of the sheet in tiles.
+    sway_u, sway_v: shift of the surface in tiles.
     """
     height, width = image.shape[0], image.shape[1]
     full_bits = mips[water.texture, LOG2_SIZE]
     for row in range(_highest(edges, WATER_EDGE, height), height):
-        level, u0, v0, u_step, v_step = _row_of_sheet(water, full_bits, view, row, height, width)
+        level, u0, v0, u_step, v_step = _row_of_surface(water, full_bits, view, row, height, width)
         u0 += int(sway_u * TILE)
         v0 += int(sway_v * TILE)
         bits = full_bits - level
@@ -105,19 +105,19 @@ def _highest(edges, edge, height):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _row_of_sheet(sheet, full_bits, view, row, height, width):  # type: ignore[no-untyped-def]
+def _row_of_surface(surface, full_bits, view, row, height, width):  # type: ignore[no-untyped-def]
     """Find mip level, u and v of the first pixel and their steps along one row of the screen.
 
     u and v are whole numbers of which TILE make one tile.
     """
     focal = 0.5 * width
     slope = (row + 0.5 - 0.5 * height) / focal  # of the row's rays; > 0: downwards
-    depth = (view.z - sheet.z) / slope
+    depth = (view.z - surface.z) / slope
     # From row to row the depth changes by depth / slope / focal, and by LONGEST_RAY times that the
     # place that is seen at the sides of the screen.
-    tiles_per_pixel = LONGEST_RAY * depth / (slope * focal * sheet.tile)
+    tiles_per_pixel = LONGEST_RAY * depth / (slope * focal * surface.tile)
     level = mip_level(tiles_per_pixel * (1 << full_bits), full_bits)
-    scale = TILE / sheet.tile
+    scale = TILE / surface.tile
     x = 0.5 / focal - 1.0
     u = int((view.x + depth * (view.cos + x * view.sin)) * scale)
     v = int(-(view.y + depth * (view.sin - x * view.cos)) * scale)

@@ -9,8 +9,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor
 
 import envs  # noqa: F401 - registers labsim with Gymnasium
-from envs.interop import SB3VecEnv
 from envs.labsim.vector_env import LabsimVectorEnv
+from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import CueMemory, RandomEnds
 
 B = 3
@@ -73,7 +73,7 @@ def test_ends_and_successes_are_told_apart():
     seen = set()
     for _ in range(60):
         _, rewards, dones, infos = vec_env.step(np.ones(B, np.int64))
-        result = vec_env.batch.result
+        result = vec_env.batched_env.result
         assert not np.shares_memory(rewards, result.reward), "SB3 adds values to its rewards"
         for i in range(B):
             terminated, truncated = bool(result.terminated[i]), bool(result.truncated[i])
@@ -136,10 +136,10 @@ def test_attributes_methods_and_pictures():
     assert vec_env.has_attr("level")
     assert not vec_env.has_attr("nothing")
     maps = vec_env.env_method("get_top_down", indices=2)
-    np.testing.assert_array_equal(maps, [vec_env.batch.get_top_down(2)])
+    np.testing.assert_array_equal(maps, [vec_env.batched_env.get_top_down(2)])
     assert vec_env.env_is_wrapped(gymnasium.Wrapper) == [False] * B
     vec_env.set_attr("name", "ours")
-    assert vec_env.batch.name == "ours"
+    assert vec_env.batched_env.name == "ours"
     picture = vec_env.render()
     np.testing.assert_array_equal(picture[:72, :96], obs[0])
     vec_env.close()
@@ -151,7 +151,7 @@ def test_is_what_sb3_makes_of_the_single_environment():
 
     def single():
         env = gymnasium.make(f"labsim/{LEVEL}-v0")
-        shorten(env.unwrapped._batch, length)
+        shorten(env.unwrapped._vector_env, length)
         return env
 
     reference, ours = (

@@ -1,4 +1,4 @@
-"""Threads that step and draw parts of a batch together: nothing lost, nothing left behind."""
+"""Threads that step and draw parts of a arrays together: nothing lost, nothing left behind."""
 
 import gc
 import threading
@@ -10,11 +10,11 @@ import numba
 import numpy as np
 import pytest
 
-from envs.labsim import crew as crew_module
-from envs.labsim.batch import Batch, step_and_draw
-from envs.labsim.crew import Crew
+from envs.labsim import thread_team
+from envs.labsim.env_arrays import EnvArrays, step_and_draw
 from envs.labsim.level import advance, advances
 from envs.labsim.levels import LEVELS
+from envs.labsim.thread_team import ThreadTeam
 from envs.labsim.vector_env import RAW_ACTIONS, LabsimVectorEnv
 from envs.labsim.world import StepOut
 
@@ -22,15 +22,15 @@ LEVEL, NUM_ENVS, IMAGE = "seekavoid_arena_01", 7, (24, 32, 3)
 TURN = (20, 0, 1, 0)  # raw actions: look, strafe, move, fire
 
 
-def new_batch() -> Batch:
+def new_arrays() -> EnvArrays:
     """Environments with the seeds 0, 1, 2 and so on, in which all players turn as they walk."""
     level = LEVELS[LEVEL](NUM_ENVS)
     for i in range(NUM_ENVS):
         level.seed(i, i)
         level.begin(i)
-    batch = Batch.of(level)
-    batch.actions[:] = TURN
-    return batch
+    arrays = EnvArrays.of(level)
+    arrays.actions[:] = TURN
+    return arrays
 
 
 def new_images() -> np.ndarray:
@@ -40,61 +40,61 @@ def new_images() -> np.ndarray:
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("pause", [0.0, 0.01])  # within the threads' patience, and when they sleep
 def test_every_environment_is_stepped_and_drawn_once_per_order(size, pause):
-    batch, expected = new_batch(), new_batch()
+    arrays, expected = new_arrays(), new_arrays()
     images, expected_images = new_images(), new_images()
-    crew = Crew(batch, size, IMAGE)
+    team = ThreadTeam(arrays, size, IMAGE)
     for step in range(1, 8):
-        crew.run(4, images)
+        team.run(4, images)
         step_and_draw(expected, 4, expected_images, 0, NUM_ENVS)
-        assert (batch.players["frame"] == 4 * step).all()  # `run` has waited for all of them
-        assert (batch.players == expected.players).all()
+        assert (arrays.players["frame"] == 4 * step).all()  # `run` has waited for all of them
+        assert (arrays.players == expected.players).all()
         assert (images == expected_images).all()
-        assert (batch.camera == expected.camera).all()
-        assert (batch.engine_ms == expected.engine_ms).all()
-        for ours, theirs in zip(batch.out, expected.out, strict=True):
+        assert (arrays.camera == expected.camera).all()
+        assert (arrays.engine_ms == expected.engine_ms).all()
+        for ours, theirs in zip(arrays.out, expected.out, strict=True):
             np.testing.assert_array_equal(ours, theirs)
         time.sleep(pause)
-    crew.close()
+    team.close()
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_an_order_without_frames_only_draws(size):
-    batch, images = new_batch(), new_images()
-    crew = Crew(batch, size, IMAGE)
-    crew.run(4, images)
-    before, seen = batch.players.copy(), images.copy()
-    batch.out.reward[:] = 3.0  # what is there now stays
+    arrays, images = new_arrays(), new_images()
+    team = ThreadTeam(arrays, size, IMAGE)
+    team.run(4, images)
+    before, seen = arrays.players.copy(), images.copy()
+    arrays.out.reward[:] = 3.0  # what is there now stays
     other = new_images()  # somewhere else in memory
-    crew.run(0, other)
-    crew.close()
-    assert (batch.players == before).all()
-    assert (batch.out.reward == 3.0).all()
+    team.run(0, other)
+    team.close()
+    assert (arrays.players == before).all()
+    assert (arrays.out.reward == 3.0).all()
     assert (other == seen).all()
 
 
 @pytest.mark.parametrize("name", ["step_and_draw", "_carry_out_orders"])  # this thread; the others
 def test_an_error_in_any_thread_reaches_the_caller_who_can_go_on(name, monkeypatch):
-    batch, images = new_batch(), new_images()
-    crew = Crew(batch, 3, IMAGE)
+    arrays, images = new_arrays(), new_images()
+    team = ThreadTeam(arrays, 3, IMAGE)
 
     def fail(*args):
         raise ZeroDivisionError(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(crew_module, name, fail)
+        patch.setattr(thread_team, name, fail)
         with pytest.raises(ZeroDivisionError, match=name):
-            crew.run(4, images)
-    frames = batch.players["frame"].copy()
-    crew.run(4, images)
-    crew.close()
-    assert (batch.players["frame"] == frames + 4).all()
+            team.run(4, images)
+    frames = arrays.players["frame"].copy()
+    team.run(4, images)
+    team.close()
+    assert (arrays.players["frame"] == frames + 4).all()
 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_images_of_another_form_are_refused(size):
-    batch, read_only = new_batch(), new_images()
+    arrays, read_only = new_arrays(), new_images()
     read_only.flags.writeable = False
-    crew = Crew(batch, size, IMAGE)
+    team = ThreadTeam(arrays, size, IMAGE)
     for images, problem in (
         (np.repeat(new_images(), 2, axis=0)[::2], r"non-contiguous uint8 \(7, 24, 32, 3\)"),
         (np.broadcast_to(new_images()[:1], (NUM_ENVS, *IMAGE)), "non-contiguous uint8"),
@@ -103,35 +103,35 @@ def test_images_of_another_form_are_refused(size):
         (new_images().astype(np.float32), r"float32 \(7, 24, 32, 3\)"),
     ):
         with pytest.raises(ValueError, match=f"obs is {problem}.*; needed is contiguous"):
-            crew.run(4, images)
-    crew.close()
-    assert (batch.players["frame"] == 0).all()
+            team.run(4, images)
+    team.close()
+    assert (arrays.players["frame"] == 0).all()
 
 
 def test_an_interrupt_as_an_order_is_given_leaves_none_half_done(monkeypatch):
-    batch, images = new_batch(), new_images()
-    crew = Crew(batch, 2, IMAGE)
+    arrays, images = new_arrays(), new_images()
+    team = ThreadTeam(arrays, 2, IMAGE)
     time.sleep(0.01)  # the other thread sleeps
 
     def interrupt():
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(crew._wake, "notify_all", interrupt)
+        patch.setattr(team._wake, "notify_all", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            crew.run(4, images)
-    assert (batch.players["frame"] == 0).all()
-    crew.run(4, images)
-    crew.close()
-    assert (batch.players["frame"] == 4).all()
+            team.run(4, images)
+    assert (arrays.players["frame"] == 0).all()
+    team.run(4, images)
+    team.close()
+    assert (arrays.players["frame"] == 4).all()
 
 
 def test_after_close_the_calling_thread_steps_all_alone():
-    batch = new_batch()
-    crew = Crew(batch, 3, IMAGE)
-    crew.close()
-    crew.run(4, new_images())
-    assert (batch.players["frame"] == 4).all()
+    arrays = new_arrays()
+    team = ThreadTeam(arrays, 3, IMAGE)
+    team.close()
+    team.run(4, new_images())
+    assert (arrays.players["frame"] == 4).all()
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -141,15 +141,15 @@ def test_a_batch_follows_the_rules_of_its_level(level):
         for i in range(3):
             one.seed(i, 10 + i)
             one.begin(i)
-    batch, out, images = Batch.of(level), StepOut.allocate(3), np.zeros((3, *IMAGE), np.uint8)
+    arrays, out, images = EnvArrays.of(level), StepOut.allocate(3), np.zeros((3, *IMAGE), np.uint8)
     actions = np.random.default_rng(0).integers(9, size=(60, 3))
     for raw in RAW_ACTIONS[actions]:
-        batch.actions[:] = raw
-        step_and_draw(batch, 4, images, 0, 3)
+        arrays.actions[:] = raw
+        step_and_draw(arrays, 4, images, 0, 3)
         alone.step(raw, out, 0, 3)
-        for ours, theirs in zip(batch.out, out, strict=True):
+        for ours, theirs in zip(arrays.out, out, strict=True):
             np.testing.assert_array_equal(ours, theirs)
-    assert (batch.players["frame"] == 240).all()
+    assert (arrays.players["frame"] == 240).all()
     expected = alone.state()
     for name, array in level.state().items():
         np.testing.assert_array_equal(array, expected[name])
@@ -193,11 +193,11 @@ def test_levels_whose_rules_have_the_same_types_are_told_apart():
 
 def test_close_ends_the_threads():
     before = threading.active_count()
-    crew = Crew(new_batch(), 3, IMAGE)
-    crew.run(4, new_images())
+    team = ThreadTeam(new_arrays(), 3, IMAGE)
+    team.run(4, new_images())
     assert threading.active_count() == before + 2
-    crew.close()
-    crew.close()  # a second time does no harm
+    team.close()
+    team.close()  # a second time does no harm
     assert threading.active_count() == before
 
 
@@ -209,7 +209,7 @@ def test_environments_that_nobody_uses_any_more_end_their_threads(fails, monkeyp
     if fails:
         time.sleep(0.01)  # the other threads sleep
         with monkeypatch.context() as patch:
-            patch.setattr(crew_module, "_carry_out_orders", None)
+            patch.setattr(thread_team, "_carry_out_orders", None)
             with pytest.raises(TypeError, match="not callable"):
                 envs.step(np.zeros(3, np.int64))
     seen = weakref.ref(envs)

@@ -2,7 +2,7 @@
 
 import gymnasium
 from stable_baselines3 import A2C
-from envs.interop import SB3VecEnv
+from envs.sb3_vec_env import SB3VecEnv
 
 envs = SB3VecEnv(gymnasium.make_vec("labsim/seekavoid_arena_01-v0", num_envs=8))
 A2C("CnnPolicy", envs).learn(100_000)
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-DRAWN_SEEDS = 2**30  # seeds are drawn below; from there on they belong to evaluation
+from episode_seeds import FIRST_EVALUATION_SEED
 
 
-class Batch(Protocol):
-    """What is needed of a batch of environments; `LabsimVectorEnv` says what each part does."""
+class BatchedEnv(Protocol):
+    """What is needed of environments; `LabsimVectorEnv` says what each part does."""
 
     num_envs: int
     single_observation_space: gymnasium.spaces.Box
@@ -46,16 +46,20 @@ class SB3VecEnv(VecEnv):
     The batch must keep final observations (`keep_final_obs`), which SB3's value estimates need.
     """
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
+    def __init__(self, batched_env: BatchedEnv) -> None:
+        self.batched_env = batched_env
+        super().__init__(
+            batched_env.num_envs,
+            batched_env.single_observation_space,
+            batched_env.single_action_space,
+        )
         self._seed_generator = np.random.default_rng()
-        self._actions = np.zeros(batch.num_envs, np.int64)
+        self._actions = np.zeros(batched_env.num_envs, np.int64)
         self._obs = self._new_obs()
 
     def _new_obs(self) -> NDArray:
         """A new array for every step, because SB3 still reads the last step's."""
-        space = self.batch.single_observation_space
+        space = self.batched_env.single_observation_space
         return np.empty((self.num_envs, *space.shape), space.dtype)
 
     def reset(self) -> NDArray:
@@ -69,9 +73,11 @@ class SB3VecEnv(VecEnv):
         if seeds:
             self._seed_generator = np.random.default_rng(seeds)
         else:
-            seeds = self._seed_generator.integers(DRAWN_SEEDS, size=self.num_envs).tolist()
+            seeds = self._seed_generator.integers(
+                FIRST_EVALUATION_SEED, size=self.num_envs
+            ).tolist()
         self._obs = self._new_obs()
-        self.batch.reset_into(seeds, self._obs)
+        self.batched_env.reset_into(seeds, self._obs)
         self._reset_seeds()
         return self._obs
 
@@ -86,7 +92,7 @@ class SB3VecEnv(VecEnv):
         there, if the batch keeps no final observations.
         """
         self._obs = self._new_obs()
-        result = self.batch.step_into(self._actions, self._obs)
+        result = self.batched_env.step_into(self._actions, self._obs)
         ended = result.terminated | result.truncated
         timeouts = result.truncated & ~result.terminated
         infos: list[dict[str, Any]] = [{"TimeLimit.truncated": bool(cut)} for cut in timeouts]
@@ -101,7 +107,7 @@ class SB3VecEnv(VecEnv):
 
     def close(self) -> None:
         """Close the batch."""
-        self.batch.close()
+        self.batched_env.close()
 
     def get_images(self) -> Sequence[NDArray]:
         """The latest observations, which `render` tiles."""
@@ -110,16 +116,16 @@ class SB3VecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """The batch's attribute, once per environment asked for: they share it."""
         if attr_name == "render_mode":  # asked for by SB3, and not all batches have one
-            value = getattr(self.batch, attr_name, None)
+            value = getattr(self.batched_env, attr_name, None)
         else:
-            value = getattr(self.batch, attr_name)
+            value = getattr(self.batched_env, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set the batch's attribute; raise ValueError for a part of the environments alone."""
         if sorted(self._get_indices(indices)) != list(range(self.num_envs)):
             raise ValueError(f"{attr_name} belongs to all environments: set it without indices")
-        setattr(self.batch, attr_name, value)
+        setattr(self.batched_env, attr_name, value)
 
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
@@ -128,7 +134,7 @@ class SB3VecEnv(VecEnv):
 
         `env_method("get_top_down")` draws every environment's map, for example.
         """
-        method = getattr(self.batch, method_name)
+        method = getattr(self.batched_env, method_name)
         return [method(i, *args, **kwargs) for i in self._get_indices(indices)]
 
     def env_is_wrapped(
