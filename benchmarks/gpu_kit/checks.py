@@ -19,8 +19,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.train_speed import build_learner
 
 ROOT = Path(__file__).parents[2]
-# An unroll longer than CPC's horizon; without the kernels for CPUs, which take long to compile.
-SMALL = ("env.num_envs=3", "agent.unroll_length=31", "fast=false")
+SMALL = ("env.num_envs=3", "agent.unroll_length=31")  # longer than CPC's horizon
+PLAIN = "fast=false"  # without the kernels for CPUs, which take long to compile
 TOP = 12  # rows of the trace's table
 
 
@@ -56,7 +56,7 @@ def checkpoint_trip(kit: Kit) -> None:
     devices = ("cpu", kit.device, "cpu")
     state = None
     for device in devices:
-        learner, _ = build_learner("a2c", "cpc", 1, SMALL, device=device)
+        learner, _ = build_learner("a2c", "cpc", 1, (*SMALL, PLAIN), device=device)
         if state is not None:
             learner.load_state_dict(state["learner"])
             changed = [

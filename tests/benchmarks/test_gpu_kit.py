@@ -47,6 +47,7 @@ def test_time_is_up_and_what_is_asked_for_is_checked(tmp_path, capsys):
 
 def test_checkpoint_and_speed_in_their_smallest_sizes(kit, monkeypatch):
     checks.checkpoint_trip(kit)
+    monkeypatch.setattr(speed, "SMALL", (*checks.SMALL, checks.PLAIN))
     monkeypatch.setattr(speed, "NETWORKS", (("shallow", "cpc"),))
     speed.plain(kit)
     *trips, row = read_results(kit.out)
