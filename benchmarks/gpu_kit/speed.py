@@ -97,5 +97,6 @@ def peers(kit: Kit) -> None:
         threads = kit.threads(num_envs)
         prepare_cpu(threads)
         size = Size(threads, num_envs, 31 if kit.tiny else 100, kit.device)
-        for row in peers_benchmark.measure_agents(size, 1 if kit.tiny else 3, entries):
+        blocks, steps = (1, 1) if kit.tiny else (3, peers_benchmark.STEPS_PER_BLOCK)
+        for row in peers_benchmark.measure_agents(size, blocks, entries, steps):
             kit.record("peer", num_envs=num_envs, agent=row.label, **row.as_json())

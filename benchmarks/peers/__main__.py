@@ -90,11 +90,13 @@ def build_all(entries: Mapping[str, Peer], size: Size) -> dict[str, Trainer]:
     return built
 
 
-def measure_agents(size: Size, blocks: int, entries: Mapping[str, Peer]) -> list[Row]:
+def measure_agents(
+    size: Size, blocks: int, entries: Mapping[str, Peer], steps_per_block: int
+) -> list[Row]:
     """Train all agents in turns; "ours" must be one of them."""
     trainers = build_all(entries, size)
     speeds: dict[str, list[float]] = {name: [] for name in trainers}
-    rollouts = max(1, round(STEPS_PER_BLOCK / size.steps))
+    rollouts = max(1, round(steps_per_block / size.steps))
     for block in range(blocks + 1):
         for name, trainer in trainers.items():
             start = time.perf_counter()
@@ -154,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     backend = prepare_cpu(arguments.threads)
     torch.set_flush_denormal(True)
-    agents = measure_agents(Size(arguments.threads), arguments.blocks, PEERS)
+    agents = measure_agents(Size(arguments.threads), arguments.blocks, PEERS, STEPS_PER_BLOCK)
     worlds = measure_environments(arguments.blocks)
     machine = f"{machine_line()}; {arguments.threads} threads, float32 products by {backend}"
     if arguments.out is not None:
