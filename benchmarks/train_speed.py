@@ -37,13 +37,14 @@ def build_learner(
     threads: int,
     settings: Sequence[str] = (),
     make_envs: Callable[..., BatchedEnv] | None = None,
+    device: str = "cpu",
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
     changes = [*settings, f"total_frames={10**12}"]  # the learning rate stays as it is
     (request,) = compose_runs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
     if request.config is None:
         raise ValueError(request.error)
-    learner = make_learner(request.config, torch.device("cpu"), threads, make_envs)
+    learner = make_learner(request.config, torch.device(device), threads, make_envs)
     assert isinstance(learner, Learner)
     learner.start()
     return learner, request.config
