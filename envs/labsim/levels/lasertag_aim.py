@@ -28,6 +28,9 @@ SHOOT_VIEW, CLOSE_SHOOT_VIEW = 50.0, 120.0  # degrees in which the target must b
 
 AIM_UP = 8.0  # units above the enemy's origin
 ORB_HALF_SIZE = 8.0  # units: as large they believe Orbs to be
+# Where an Orb would burst they see along a line of 1000 units that begins 12 units behind their
+# eyes, and take the whole for 1000 units.
+LINE, LINE_BACK = 1000.0, 12.0
 HIGHER, BELOW_FLOOR = 16.0, 8.0  # units: Orbs aim below the floor unless the enemy is higher up
 FAR_FLOOR = 430.0  # units: from there on such a line meets the floor too far before the enemy
 MEMORY_MS, LEAST_MOVE = 500, 32.0  # who moves less in this time gets Orbs without a lead
@@ -167,7 +170,8 @@ def _spares_itself(fighters, k, cells):  # type: ignore[no-untyped-def]
         hit, way = first_hit(fighters, k, cells, x, y, z, dx, dy, bot.slope, FAR)
         if way < nearest:
             nearest, first = way, hit
-    return first == bot.enemy or nearest * np.sqrt(1.0 + bot.slope**2) >= SPLASH_RADIUS
+    way = nearest * np.sqrt(1.0 + bot.slope**2)
+    return first == bot.enemy or (way + LINE_BACK) * LINE / (LINE + LINE_BACK) >= SPLASH_RADIUS
 
 
 @kernel

@@ -88,7 +88,7 @@ def test_bots_move_on_server_frames_and_are_seen_on_their_way():
     assert all(a - 16.1 <= b <= a + 0.1 for a, b in zip(stood, seen, strict=True))
 
 
-@pytest.mark.parametrize(("distance", "fires"), [(90.0, True), (140.0, False), (220.0, True)])
+@pytest.mark.parametrize(("distance", "fires"), [(90.0, True), (130.0, False), (150.0, True)])
 def test_bots_do_not_fire_orbs_at_a_floor_so_near_that_it_would_hurt_themselves(distance, fires):
     hall, bot = fight(distance, ORB)
     fired = False
