@@ -17,12 +17,21 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.parallel.process import ShardError
 from analysis.after_training import draw_figures
-from configs import AnyLearner, RunConfig, RunRequest, make_learner, parse_runs, take_weights
+from configs import (
+    AnyLearner,
+    RunConfig,
+    RunRequest,
+    make_learner,
+    parse_runs,
+    play_evaluation,
+    take_weights,
+)
 from envs import first_wait
 from envs.pool import WorkerError
 from records import checkpoint
@@ -147,6 +156,7 @@ def loop(
     try:
         try:
             with ProgressDisplay(title, config.total_frames, learner.frames) as display:
+                evaluate_if_due(config, learner, metrics, display, signals)  # a signal cut it short
                 while not learner.finished and signals.requested is None:
                     episodes = learner.collect()
                     learner.update()
@@ -156,6 +166,7 @@ def loop(
                         folder.check_held()
                         row = metrics.write(learner.frames, learner.metrics())
                         display.show(row, metrics.recent_returns)
+                    evaluate_if_due(config, learner, metrics, display, signals)
                     saving.save_if_due()
                 saving.save()
         except WorkerError as error:  # the parameters are as good as ever
@@ -163,6 +174,29 @@ def loop(
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
     except (FloatingPointError, ValueError, OSError, ShardError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
+
+
+def evaluate_if_due(
+    config: RunConfig,
+    learner: AnyLearner,
+    metrics: Metrics,
+    display: ProgressDisplay,
+    signals: StopSignals,
+) -> None:
+    """Play and record evaluation's episodes where it is time to.
+
+    A signal ends them without a row, except at the run's end; the run that continues plays them.
+    """
+
+    def stop_at_signal(_: int) -> None:
+        if not learner.finished:
+            signals.raise_if_requested()
+
+    if not metrics.evaluation_due(learner.frames, config.log.evaluate_frames):
+        return
+    with suppress(Interrupted), metrics.paused(), no_main_module():
+        episodes = play_evaluation(config, learner, stop_at_signal)
+        display.show_evaluation(metrics.write_evaluation(learner.frames, episodes))
 
 
 if __name__ == "__main__":
