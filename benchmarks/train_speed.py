@@ -38,6 +38,7 @@ def build_learner(
     threads: int,
     settings: Sequence[str] = (),
     make_envs: Callable[..., BatchedEnv] | None = None,
+    device: str = "cpu",
     ranks: Ranks = ALONE,
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
@@ -45,7 +46,7 @@ def build_learner(
     (request,) = compose_runs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
     if request.config is None:
         raise ValueError(request.error)
-    learner = make_learner(request.config, torch.device("cpu"), threads, make_envs, ranks)
+    learner = make_learner(request.config, torch.device(device), threads, make_envs, ranks)
     assert isinstance(learner, Learner)
     learner.start()
     return learner, request.config

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
+from agents.devices import available_cores
+from agents.episodes import Episode
+from agents.evaluation import EpisodesLostError, evaluate
 from agents.learner import Learner
 from agents.networks import Agent
 from agents.parallel.ranks import ALONE, Ranks
@@ -139,6 +143,35 @@ def _check_memory(config: RunConfig, num_envs: int) -> None:
             )
 
 
+def play_evaluation(
+    config: RunConfig, learner: AnyLearner, progress: Callable[[int], None]
+) -> list[Episode]:
+    """Play evaluation's episodes with the learner's agent as it is now, actions sampled.
+
+    The learner and all random numbers of training stay as they are. `progress`: see `evaluate`.
+    Raises ValueError: environments fail more often than they end an episode. WorkerError.
+    """
+    agent = _module(learner)
+    device = next(agent.parameters()).device
+    num_envs = min(config.env.num_envs, config.log.evaluate_episodes)
+    threads = min(config.threads or available_cores(), num_envs)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))  # a new network draws its weights
+        env = make_vec_env(config.env, num_envs, stagger=False, num_threads=threads)
+        stack.callback(env.close)
+        copy = load_agent(config, agent.state_dict(), env, device)
+        try:
+            return evaluate(copy, env, config.log.evaluate_episodes, progress=progress)
+        except EpisodesLostError as error:
+            cause = getattr(env, "last_failure", None)
+            raise ValueError(f"in an evaluation {error}; {cause}") from error
+
+
+def _module(learner: AnyLearner) -> nn.Module:
+    """The network of a learner, whose parameters its checkpoints hold under `agent`."""
+    return learner.agent if isinstance(learner, Learner) else learner.model.policy
+
+
 def take_weights(learner: AnyLearner, run: Path) -> None:
     """Give the learner's agent the weights of the agent in another run's folder.
 
@@ -146,7 +179,7 @@ def take_weights(learner: AnyLearner, run: Path) -> None:
     network.
     """
     weights = checkpoint.load(run / checkpoint.NAME)["learner"]["agent"]
-    agent = learner.agent if isinstance(learner, Learner) else learner.model.policy
+    agent = _module(learner)
     own = agent.state_dict()
     differing = [
         name

@@ -102,8 +102,7 @@ class Ranks:
             )
         device = choose_device(name)
         if device.type == "cuda":
-            patience = timedelta(seconds=START_PATIENCE_S)
-            self._gpus = dist.new_group(backend="nccl", timeout=patience)
+            self._gpus = dist.new_group(backend="nccl", timeout=timedelta(days=1))
         return device
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -163,11 +162,15 @@ class Ranks:
             dist.gather_object(_to_bytes(x), found, dst=0, group=self._quick)
         return [_from_bytes(content) for content in found or []]
 
-    def from_first(self, make: Callable[[], X]) -> X:
-        """What `make` returns on the first rank. Where it raises there, RankError on the others."""
+    def from_first(self, make: Callable[[], X], patience_s: float = START_PATIENCE_S) -> X:
+        """What `make` returns on the first rank, which the others wait for.
+
+        Where it raises there, RankError on the others.
+        """
         if self.count == 1:
             return make()
         content = [_to_bytes(make()) if self.first else b""]
+        self._all_reduce(torch.zeros(1), patience_s=patience_s)
         with self._naming_who_is_missing():
             dist.broadcast_object_list(content, src=0)
         result: X = _from_bytes(content[0])
@@ -187,10 +190,11 @@ class Ranks:
         patience_s: float | None = None,
     ) -> None:
         """Combine x over the ranks, in place; wait for it."""
-        if self._met is None:
+        if patience_s is None:
             patience_s = START_PATIENCE_S
-        elif patience_s is None:
-            patience_s = max(PATIENCE_S, time.monotonic() - self._met) + self.more_patience_s
+            if self._met is not None:
+                since = time.monotonic() - self._met
+                patience_s = max(PATIENCE_S, since) + self.more_patience_s
         with self._naming_who_is_missing():
             work = dist.all_reduce(x, op, self._gpus if x.is_cuda else None, async_op=True)
             work.wait(timedelta(seconds=patience_s))
@@ -250,7 +254,7 @@ def join_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
-    patience = timedelta(seconds=START_PATIENCE_S)
+    patience = timedelta(days=1)  # no wait is longer than what `_all_reduce` allows
     store, number, count = next(dist.rendezvous("env://", timeout=patience))
     store = _unwritten(store, number, count)
     dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=patience)
