@@ -34,6 +34,8 @@ TINY = (
     "log.every_frames=300",
     "log.checkpoint_frames=300",
     "log.keep_checkpoints=7",
+    "log.evaluate_frames=450",
+    "log.evaluate_episodes=3",
 )
 FOLDER = Path("labsim/room_watermaze/a2c_laptop")
 THIRD = "checkpoint_000000000300.pt"  # after three updates
@@ -125,7 +127,7 @@ def test_killed_rank_is_restarted_and_the_run_has_the_same_bits(undisturbed, tmp
     folder = tmp_path / FOLDER / "cpc/seed_1"
     states = [checkpoint.load(path / "latest.pt")["learner"] for path in (undisturbed, folder)]
     assert_equal(*states)
-    for name in ("progress.csv", "episodes.csv", "aux_by_horizon.csv"):
+    for name in ("progress.csv", "episodes.csv", "aux_by_horizon.csv", "evaluation.csv"):
         assert table(undisturbed / name) == table(folder / name)
 
 

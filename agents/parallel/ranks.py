@@ -254,10 +254,11 @@ def join_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
-    patience = timedelta(days=1)  # no wait is longer than what `_all_reduce` allows
+    patience = timedelta(seconds=START_PATIENCE_S)
     store, number, count = next(dist.rendezvous("env://", timeout=patience))
     store = _unwritten(store, number, count)
-    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=patience)
+    longest = timedelta(days=1)  # `_all_reduce` sets its own
+    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=longest)
     ranks = Ranks(number, count, store)
     yield ranks
     dist.destroy_process_group()
