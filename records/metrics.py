@@ -4,6 +4,7 @@ Rows are written every so many environment frames, never by the clock, so that a
 writes the rows that an uninterrupted one does (wall-clock columns aside).
 """
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.episodes import Episode
+from agents.parallel.ranks import ALONE, Ranks
 from agents.state_check import require_form
 from records.tables import EventFile, append_rows, cut_rows
 
@@ -53,12 +55,17 @@ class Metrics:
     """Collects what happens between two rows, and writes the rows.
 
     `folder`: the run's; `every_frames`: frames between rows; `state`: of `state_dict`, for a run
-    that continues. Rows beyond that state, left by a run that was killed, are cut off.
+    that continues. Rows beyond that state, left by a run that was killed, are cut off. `ranks`: all
+    of which call `write` and `state_dict`; the first one has the episodes of all, and writes.
     Raises ValueError: the state, or a table that is there, is not one that this class writes.
     """
 
     def __init__(
-        self, folder: Path, every_frames: int, state: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        every_frames: int,
+        state: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         # Checkpoints that are older than evaluation within a run have no such key.
         state = EMPTY if state is None else {"evaluated": 0, **state}
@@ -76,14 +83,18 @@ class Metrics:
         self._row_clock = time.monotonic() - state["since_row"]
         self._begun: tuple[int, float] | None = None  # frames and clock after the first update
         self._records = [_as_record(record) for record in state["records"]]  # not yet written
-        for path in (self.progress_path, self.horizon_path, self.episodes_path):
-            cut_rows(path, self._row_frames)
         self._evaluated = state["evaluated"]  # frames at the last evaluation
-        cut_rows(self.evaluation_path, self._evaluated)
-        self._events = EventFile(folder, self._row_frames)
+        self._ranks = ranks
+        self._own: list[Record] = []  # this rank's, not yet among those
+        if ranks.first:
+            for path in (self.progress_path, self.horizon_path, self.episodes_path):
+                cut_rows(path, self._row_frames)
+            cut_rows(self.evaluation_path, self._evaluated)
+            self._events = EventFile(folder, self._row_frames)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on between two rows, where a checkpoint may fall."""
+        self._gather()
         return {
             "row_frames": self._row_frames,
             "seconds": self._seconds,
@@ -104,8 +115,14 @@ class Metrics:
         self._begun = self._begun or (frames, time.monotonic())
         for episode in episodes:
             seconds = [float(s) for s in episode.success_seconds]
-            self._records.append(Record(frames, float(episode.ret), int(episode.length), seconds))
-            self.recent_returns.append(float(episode.ret))
+            self._own.append(Record(frames, float(episode.ret), int(episode.length), seconds))
+
+    def _gather(self) -> None:
+        """Let the first rank have the new episodes of all, in an order that no meeting decides."""
+        of_ranks, self._own = self._ranks.gather(self._own), []
+        new = sorted(itertools.chain(*of_ranks), key=lambda record: record.frames)
+        self._records += new
+        self.recent_returns.extend(record.ret for record in new)
 
     def due(self, frames: int) -> bool:
         """Return whether a row should be written at `frames`."""
@@ -117,6 +134,7 @@ class Metrics:
         `learned`: the learner's averages; lists (a value per horizon step) go to their own file.
         Raises OSError, where there is no space left, say; rows already written stay.
         """
+        self._gather()
         now = time.monotonic()
         seconds, self._row_clock = now - self._row_clock, now
         self._seconds += seconds
@@ -127,10 +145,11 @@ class Metrics:
             **_episode_statistics(self._records),
             **{key: value for key, value in learned.items() if not isinstance(value, list)},
         }
-        append_rows(self.episodes_path, [record.row() for record in self._records])
-        append_rows(self.horizon_path, _horizon_rows(frames, learned))
-        append_rows(self.progress_path, [row])
-        self._events.write(frames, row)
+        if self._ranks.first:
+            append_rows(self.episodes_path, [record.row() for record in self._records])
+            append_rows(self.horizon_path, _horizon_rows(frames, learned))
+            append_rows(self.progress_path, [row])
+            self._events.write(frames, row)
         self._row_frames, self._records, self._begun = frames, [], (frames, now)
         return row
 
@@ -144,8 +163,10 @@ class Metrics:
         """Write the row of an evaluation at `frames`, and return it. Raises OSError."""
         statistics = _episode_statistics(episodes)
         row = {"frames": frames, **statistics}
-        append_rows(self.evaluation_path, [row])
-        self._events.write(frames, {f"evaluation/{key}": statistics[key] for key in statistics})
+        if self._ranks.first:
+            append_rows(self.evaluation_path, [row])
+            shown = {f"evaluation/{key}": statistics[key] for key in statistics}
+            self._events.write(frames, shown)
         self._evaluated = frames
         return row
 
