@@ -1,0 +1,190 @@
+"""Contrastive Predictive Coding of raw speech, with `cpc_aux` as a library.
+
+After section 3.1 of van den Oord, Li, Vinyals 2018, arXiv 1807.03748, in small: a strided
+convolutional encoder makes an embedding z of every 10 ms of sound, a GRU a context c of all up to
+there, and c predicts the z of the next 12 steps. Linear probes then read phone and speaker from c.
+
+    python examples/speech.py speech.npz       # makes the data
+    python examples/audio_cpc.py speech.npz    # trains, probes, writes audio_cpc.json and .png
+
+What is finished stands in the .json; the same command again does the rest. docs/audio.md has the
+results, beside the paper's.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from speech import ROWS, Speech, mfcc
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cpc_aux import CPC, AuxConfig
+
+KERNELS, STRIDES = (10, 8, 4, 4, 4), (5, 4, 2, 2, 2)  # the paper's
+CHANNELS, CONTEXT_SIZE = (32, 64, 64, 64, 64), 128  # the paper: 512 each, and 256
+BATCH, ANCHORS = 16, 16  # windows, and rows of each to predict from
+UPDATES, LEARNING_RATE = 500, 2e-3
+PROBED, HEARD = 8, 24  # rows of each sentence's window that are probed; all lie after the first 24
+
+
+class Run(NamedTuple):
+    """What a network is trained on."""
+
+    steps: int = 12  # K
+    negatives: str = "pool"  # of cpc_aux.negatives
+    same_speaker: bool = False  # the windows of a batch are one speaker's
+    label: str = ""  # "phone" or "speaker": learn to tell these, in place of CPC
+
+
+# The rows of the paper's tables 1 and 2. `pool` takes its wrong answers from all windows of the
+# batch, `others` from all but the own one, `sequence` from the own one alone.
+RUNS = {
+    "CPC, 12 steps, mixed speakers": Run(),
+    "supervised, phone": Run(label="phone"),
+    "supervised, speaker": Run(label="speaker"),
+    **{f"CPC, {steps} steps": Run(steps) for steps in (2, 4, 8, 16)},
+    "same speaker": Run(same_speaker=True),
+    "mixed, own sequence excluded": Run(negatives="others"),
+    "same, own sequence excluded": Run(negatives="others", same_speaker=True),
+    "own sequence only": Run(negatives="sequence"),
+}
+CPC_RUN = next(iter(RUNS))
+
+
+class Network(nn.Module):
+    """Sound f32 [B, samples] -> embeddings z [T, B, E] and contexts c [T, B, H]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        sizes = zip((1, *CHANNELS), CHANNELS, KERNELS, STRIDES, strict=False)
+        for inputs, outputs, kernel, stride in sizes:
+            convolution = nn.Conv1d(inputs, outputs, kernel, stride, bias=False)
+            # Not the paper's: without it the first some hundred updates stay at chance.
+            layers += [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
+        self.encoder = nn.Sequential(*layers[:-1])
+        self.core = nn.GRU(CHANNELS[-1], CONTEXT_SIZE)
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and c."""
+        z = self.encoder(sound.unsqueeze(1)).permute(2, 0, 1)  # [B, E, T] -> [T, B, E]
+        return z, self.core(z)[0]
+
+
+def probe(speech: Speech, code: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    """Accuracies on new sentences of linear classifiers of `code`: sound -> [ROWS, B, D]."""
+    draw, everything = np.random.default_rng(2), np.arange(len(speech.sounds))
+    rows = HEARD + np.sort(draw.choice(ROWS - HEARD, PROBED, replace=False))
+    sound, labels = speech.windows(everything, draw)
+    features = torch.cat([code(part)[rows] for part in sound.split(64)], 1).flatten(0, 1)
+    x, test = features.numpy().astype(np.float32), np.tile(speech.is_test, PROBED)
+    scores = {}
+    for name, of_rows in labels.items():
+        truth = of_rows[rows].flatten().numpy()
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+        score = classifier.fit(x[~test], truth[~test]).score(x[test], truth[test])
+        scores[name] = round(float(score), 4)
+    return scores
+
+
+def train(speech: Speech, run: Run, updates: int) -> tuple[Network, dict]:
+    """A trained network; of CPC also the accuracy by step on new sentences, with its chance."""
+    torch.manual_seed(0)
+    network, draw = Network(), np.random.default_rng(0)
+    config = AuxConfig(horizon=run.steps, negatives=run.negatives, anchors=ANCHORS)
+    head: nn.Module = CPC(config, CHANNELS[-1], CONTEXT_SIZE, num_actions=0)
+    if run.label:
+        head = nn.Linear(CONTEXT_SIZE, int(speech.num_classes[run.label]))
+    optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=updates, pct_start=0.1
+    )
+    for _ in range(updates):
+        sound, labels = speech.batch(draw, BATCH, run.same_speaker)
+        z, c = network(sound)
+        if run.label:
+            loss = F.cross_entropy(head(c).flatten(0, 1), labels[run.label].flatten())
+        else:
+            loss, _ = head(z, c)  # no actions, and no window opens in its middle
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    network.eval()
+    if run.label:
+        return network, {}
+    with torch.no_grad():
+        tests = [
+            head(*network(speech.batch(draw, BATCH, run.same_speaker, test=True)[0]))[1]
+            for _ in range(16)
+        ]
+    by_step = torch.stack([metrics["accuracy_by_horizon"] for metrics in tests]).mean(0)
+    return network, {"accuracy_by_step": by_step.tolist(), "chance": float(tests[0]["chance"])}
+
+
+def measure(speech: Speech, name: str, updates: int) -> dict:
+    """All that is measured of one row of the tables."""
+    if name == "MFCC":
+        return probe(speech, lambda sound: torch.from_numpy(mfcc(sound.numpy())))
+    torch.manual_seed(0)
+    network, found = train(speech, RUNS[name], updates) if name in RUNS else (Network(), {})
+    with torch.no_grad():
+        return {**probe(speech, lambda sound: network(sound)[1]), **found}
+
+
+def plot(results: dict[str, dict], path: Path) -> None:
+    """Accuracy by step, as in the paper's figure 4, and the probes of every row."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    cpc = results[CPC_RUN]
+    left.plot(range(1, RUNS[CPC_RUN].steps + 1), cpc["accuracy_by_step"], "o-", label="CPC")
+    left.axhline(cpc["chance"], color="grey", linestyle=":", label="chance")
+    left.set(xlabel="steps of 10 ms ahead", ylabel="accuracy of the prediction", ylim=0)
+    left.legend()
+    y = np.arange(len(results))
+    for shift, name in ((-0.2, "phone"), (0.2, "speaker")):
+        right.barh(y + shift, [row[name] for row in results.values()], 0.4, label=name)
+    right.set_yticks(y, list(results))
+    right.invert_yaxis()
+    right.set(xlabel="accuracy of a linear probe, new sentences", xlim=(0, 1))
+    right.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Measure what the .json does not have yet, and draw the figure."""
+    parser = argparse.ArgumentParser(description="CPC of raw speech: docs/audio.md")
+    parser.add_argument("corpus", type=Path, help="what examples/speech.py has written")
+    parser.add_argument("--out", default="audio_cpc", help="the results' name (%(default)s)")
+    parser.add_argument("--updates", type=int, default=UPDATES, help="of each run (%(default)s)")
+    args = parser.parse_args()
+    store = Path(f"{args.out}.json")
+    done = json.loads(store.read_text()) if store.exists() else {"updates": args.updates}
+    if done["updates"] != args.updates:
+        parser.error(f"{store} is of {done['updates']} updates, not {args.updates}; name another.")
+    try:
+        with np.load(args.corpus) as arrays:
+            speech = Speech(dict(arrays))
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(f"{args.corpus} is not what examples/speech.py writes: {error}")
+    rows = done.setdefault("rows", {})
+    for name in ("MFCC", "random", *RUNS):
+        if name not in rows:
+            rows[name] = measure(speech, name, args.updates)
+            partial = store.with_suffix(".partial")
+            partial.write_text(json.dumps(done, indent=1))
+            partial.replace(store)
+        print(f"{name:32} phone {rows[name]['phone']:.1%}, speaker {rows[name]['speaker']:.1%}")
+    plot(rows, store.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
