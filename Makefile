@@ -13,7 +13,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install -qq --constraint \
 	$$($(RUN) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
-PACKAGES := agents analysis configs cpc_aux envs studies benchmarks tests train_agent.py evaluate.py representations.py kernels.py simd.py whole_files.py
+PACKAGES := agents analysis configs cpc_aux envs studies benchmarks tests examples train_agent.py evaluate.py representations.py kernels.py simd.py whole_files.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 

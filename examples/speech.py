@@ -24,9 +24,9 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 RATE = 16_000  # samples per second
-# Row t of a window stands for its samples t STEP .. t STEP + FIELD, as the paper's convolutions
-# have it: every 10 ms, 29 ms long.
-STEP, FIELD, ROWS = 160, 465, 64
+# Row t of a window stands for its samples t STEP .. t STEP + FIELD, as audio_cpc's
+# convolutions have it: every 10 ms, 28 ms long.
+STEP, FIELD, ROWS = 160, 450, 64
 VOICES = (  # eSpeak NG's variants of its American English voice that sound like people
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5"),
     *("Alex", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Gene", "Jacky", "Lee", "Mario"),
@@ -175,7 +175,8 @@ class Speech:
         allowed = self.is_test == test
         if same_speaker:
             allowed &= self.speaker == draw.choice(self.speaker)
-        return self.windows(draw.choice(np.flatnonzero(allowed), size), draw)
+        sentences = np.flatnonzero(allowed)
+        return self.windows(draw.choice(sentences, size, replace=len(sentences) < size), draw)
 
 
 def mfcc(sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ def example(monkeypatch):
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Two speakers' sentences of two phones, each a tone and as long as 53 rows, with noise."""
+    """Two speakers' sentences of two phones, each a tone and 53 rows long, with noise."""
     draw = np.random.default_rng(0)
     length, sentences = 53 * 160, 7
     phones = np.arange(2 * sentences) % 2  # two in each sentence
@@ -46,13 +46,13 @@ def test_audio_example_trains_probes_draws_and_does_only_what_is_left(
     example, corpus, tmp_path, monkeypatch, capsys
 ):
     audio_cpc, _ = example
-    names = [audio_cpc.CPC_RUN, "supervised, phone", "same, own sequence excluded"]
-    monkeypatch.setattr(audio_cpc, "RUNS", {name: audio_cpc.RUNS[name] for name in names})
+    names = ["CPC", "supervised, phone", "same, own sequence excluded"]
+    monkeypatch.setattr(
+        audio_cpc, "RUNS", {name: audio_cpc.RUNS[name]._replace(updates=2) for name in names}
+    )
     monkeypatch.setattr(audio_cpc, "BATCH", 3)
     out = tmp_path / "results"
-    monkeypatch.setattr(
-        sys, "argv", ["audio_cpc.py", str(corpus), "--out", str(out), "--updates", "2"]
-    )
+    monkeypatch.setattr(sys, "argv", ["audio_cpc.py", str(corpus), "--out", str(out)])
     audio_cpc.main()
     done = json.loads(out.with_suffix(".json").read_text())
     assert list(done["rows"]) == ["MFCC", "random", *names]
@@ -64,23 +64,23 @@ def test_audio_example_trains_probes_draws_and_does_only_what_is_left(
     monkeypatch.setattr(audio_cpc, "measure", None)  # nothing is left to do
     audio_cpc.main()
     assert capsys.readouterr().out.count("supervised, phone") == 2
-    monkeypatch.setattr(sys, "argv", [*sys.argv[:-1], "3"])
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--share", "0.5"])
     with pytest.raises(SystemExit):
         audio_cpc.main()
-    assert "is of 2 updates, not 3" in capsys.readouterr().err
+    assert "--share 1, not 0.5" in capsys.readouterr().err
 
 
 def test_labels_and_mfcc_belong_to_the_middle_of_a_row(example, corpus):
     _, speech = example
     with np.load(corpus) as arrays:
         corpus = speech.Speech(dict(arrays))
-    assert len(corpus.phones[0]) == (2 * 53 * 160 - 465) // 160 + 1
+    assert len(corpus.phones[0]) == (2 * 53 * 160 - 450) // 160 + 1
     change = int(np.argmax(corpus.phones[0]))  # the first row of the second phone
-    assert change * 160 + 232 >= 53 * 160 > (change - 1) * 160 + 232
-    sound = np.random.default_rng(0).normal(size=(3, 160 * 10 + 465)).astype(np.float32)
+    assert change * 160 + 225 >= 53 * 160 > (change - 1) * 160 + 225
+    sound = np.random.default_rng(0).normal(size=(3, 160 * 10 + 450)).astype(np.float32)
     before = speech.mfcc(sound)
-    sound[:, : 5 * 160 + 31] = 0  # row 5 begins to look at its 32nd sample, one is for the emphasis
-    sound[:, 5 * 160 + 432 :] = 0
+    sound[:, : 5 * 160 + 24] = 0  # row 5 looks at its samples 25 .. 424, and one before them
+    sound[:, 5 * 160 + 425 :] = 0
     after = speech.mfcc(sound)
     assert before.shape == (11, 3, 39)
     np.testing.assert_array_equal(before[5, :, :13], after[5, :, :13])
