@@ -32,8 +32,7 @@ from cpc_aux import CPC, AuxConfig
 # The paper: kernels 10, 8, 4, 4, 4, strides 5, 4, 2, 2, 2, 512 channels each, context of 256.
 KERNELS, STRIDES = (20, 8, 4, 4), (10, 4, 2, 2)
 CHANNELS, CONTEXT_SIZE = (32, 64, 64, 64), 128
-BATCH, ANCHORS = 16, 16  # windows, and rows of each to predict from
-LEARNING_RATE = 4e-3
+BATCH, LEARNING_RATE = 16, 4e-3
 PROBED, HEARD = 20, 24  # rows of each sentence's window that are probed; all lie after the first 24
 
 
@@ -44,6 +43,7 @@ class Run(NamedTuple):
     negatives: str = "pool"  # of cpc_aux.negatives
     same_speaker: bool = False  # the windows of a batch are one speaker's
     label: str = ""  # "phone" or "speaker": learn to tell these, in place of CPC
+    anchors: int = 16  # rows of each window to predict from, drawn anew
     updates: int = 300
 
 
@@ -51,6 +51,7 @@ class Run(NamedTuple):
 # batch, `others` from all but the own one, `sequence` from the own one alone.
 RUNS = {
     "CPC": Run(updates=2000),
+    "CPC, own sequence only": Run(negatives="sequence", anchors=32, updates=2500),
     "supervised, phone": Run(label="phone", updates=600),
     "supervised, speaker": Run(label="speaker", updates=600),
     "12 steps, mixed speakers": Run(),
@@ -102,7 +103,7 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
     """A trained network; of CPC also the accuracy by step on new sentences, with its chance."""
     torch.manual_seed(0)
     network, draw = Network(), np.random.default_rng(0)
-    config = AuxConfig(horizon=run.steps, negatives=run.negatives, anchors=ANCHORS)
+    config = AuxConfig(horizon=run.steps, negatives=run.negatives, anchors=run.anchors)
     head: nn.Module = CPC(config, CHANNELS[-1], CONTEXT_SIZE, num_actions=0)
     if run.label:
         head = nn.Linear(CONTEXT_SIZE, int(speech.num_classes[run.label]))
