@@ -1,7 +1,7 @@
 """Auxiliary losses on embeddings and a memory: Contrastive Predictive Coding of any sequence.
 
-The package knows no agent and no environment. What `CPC` takes are rows in time, T+1 of them in each
-of B sequences:
+The package knows no agent and no environment. What `CPC` takes are rows in time, T+1 of them in
+each of B sequences:
 
 embedding (z)   f32 [T+1, B, E]: the encoder's output for each observation. The targets, and the
                 wrong answers.

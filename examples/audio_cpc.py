@@ -7,8 +7,7 @@ there, and c predicts the z of the next 12 steps. Linear probes then read phone 
     python examples/speech.py speech.npz       # makes the data
     python examples/audio_cpc.py speech.npz    # trains, probes, writes audio_cpc.json and .png
 
-What is finished stands in the .json; the same command again does the rest. docs/audio.md has the
-results, beside the paper's.
+Stopped, the same command does the rest. docs/audio.md has the results beside the paper's.
 """
 
 import argparse
@@ -69,11 +68,9 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        sizes = zip((1, *CHANNELS), CHANNELS, KERNELS, STRIDES, strict=False)
-        for inputs, outputs, kernel, stride in sizes:
-            convolution = nn.Conv1d(inputs, outputs, kernel, stride, bias=False)
-            # BatchNorm is not the paper's: with it CPC leaves chance within a hundred updates.
-            layers += [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
+        # BatchNorm is not the paper's: with it CPC leaves chance within a hundred updates.
+        for size in zip((1, *CHANNELS), CHANNELS, KERNELS, STRIDES, strict=False):
+            layers += [nn.Conv1d(*size, bias=False), nn.BatchNorm1d(size[1]), nn.ReLU()]
         self.encoder = nn.Sequential(*layers[:-1])
         self.core = nn.GRU(CHANNELS[-1], CONTEXT_SIZE)
 
@@ -127,11 +124,9 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
     network.eval()
     if run.label:
         return network, {}
+    batches = (speech.batch(draw, BATCH, run.same_speaker, test=True)[0] for _ in range(16))
     with torch.no_grad():
-        tests = [
-            head(*network(speech.batch(draw, BATCH, run.same_speaker, test=True)[0]))[1]
-            for _ in range(16)
-        ]
+        tests = [head(*network(sound))[1] for sound in batches]
     by_step = torch.stack([metrics["accuracy_by_horizon"] for metrics in tests]).mean(0)
     return network, {"accuracy_by_step": by_step.tolist(), "chance": float(tests[0]["chance"])}
 
@@ -154,10 +149,11 @@ def measure(speech: Speech, name: str, share: float) -> dict:
 def plot(results: dict[str, dict], path: Path) -> None:
     """Accuracy by step, as in the paper's figure 4, and the probes of every row."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    cpc = results["CPC"]
-    left.plot(range(1, RUNS["CPC"].steps + 1), cpc["accuracy_by_step"], "o-", label="CPC")
-    left.axhline(cpc["chance"], color="grey", linestyle=":", label="chance")
-    left.set(xlabel="steps of 10 ms ahead", ylabel="accuracy of the prediction", ylim=0)
+    for name in ("CPC", "CPC, own sequence only"):
+        steps = range(1, RUNS[name].steps + 1)
+        (line,) = left.plot(steps, results[name]["accuracy_by_step"], "o-", label=name)
+        left.axhline(results[name]["chance"], color=line.get_color(), linestyle=":")
+    left.set(xlabel="steps of 10 ms ahead (dotted: chance)", ylabel="accuracy", ylim=0)
     left.legend()
     y = np.arange(len(results))
     for shift, name in ((-0.2, "phone"), (0.2, "speaker")):
@@ -173,9 +169,11 @@ def main() -> None:
     """Measure what the .json does not have yet, and draw the figure."""
     parser = argparse.ArgumentParser(description="CPC of raw speech: docs/audio.md")
     parser.add_argument("corpus", type=Path, help="what examples/speech.py has written")
-    parser.add_argument("--out", default="audio_cpc", help="the results' name (%(default)s)")
+    parser.add_argument("--out", default="audio_cpc", help="name of what is written (%(default)s)")
     parser.add_argument("--share", type=float, default=1, help="of all updates (%(default)s)")
     args = parser.parse_args()
+    if not 0 < args.share <= 100:
+        parser.error(f"--share is {args.share}; it must be above 0, and at most 100.")
     store = Path(f"{args.out}.json")
     done = json.loads(store.read_text()) if store.exists() else {"share": args.share}
     if done["share"] != args.share:
@@ -185,15 +183,14 @@ def main() -> None:
             speech = Speech(dict(arrays))
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"{args.corpus} is not what examples/speech.py writes: {error}")
-    rows = done.setdefault("rows", {})
-    for name in ("MFCC", "random", *RUNS):
+    rows, names = done.setdefault("rows", {}), ("random", "MFCC", *RUNS)
+    for name in names:
         if name not in rows:
             rows[name] = measure(speech, name, args.share)
-            partial = store.with_suffix(".partial")
-            partial.write_text(json.dumps(done, indent=1))
-            partial.replace(store)
+            store.with_suffix(".partial").write_text(json.dumps(done, indent=1))
+            store.with_suffix(".partial").replace(store)
         print(f"{name:32} phone {rows[name]['phone']:.1%}, speaker {rows[name]['speaker']:.1%}")
-    plot(rows, store.with_suffix(".png"))
+    plot({name: rows[name] for name in names}, store.with_suffix(".png"))
 
 
 if __name__ == "__main__":
