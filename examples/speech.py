@@ -1,8 +1,8 @@
 """Synthetic speech of many voices, with the phone spoken at every moment, for audio_cpc.py.
 
-Run as `python examples/speech.py speech.npz`: half a minute, 100 MB. It needs the library of
-eSpeak NG, a formant synthesiser (Debian, Ubuntu: apt install espeak-ng; macOS: brew install
-espeak-ng). The sentences are those of Python's own help texts, so nothing is downloaded.
+Run as `python examples/speech.py speech.npz`: about half a minute, 110 MB. It needs the library of
+eSpeak NG, a formant synthesiser (Debian, Ubuntu: apt install espeak-ng). The sentences are those of
+Python's own help texts, so nothing is downloaded.
 """
 
 import argparse
