@@ -181,8 +181,8 @@ def main() -> None:
     try:
         with np.load(args.corpus) as arrays:
             speech = Speech(dict(arrays))
-    except (OSError, ValueError, KeyError) as error:
-        parser.error(f"{args.corpus} is not what examples/speech.py writes: {error}")
+    except (OSError, ValueError, KeyError):
+        parser.error(f"{args.corpus} is no file that examples/speech.py has written.")
     rows, names = done.setdefault("rows", {}), ("random", "MFCC", *RUNS)
     for name in names:
         if name not in rows:

@@ -68,6 +68,10 @@ def test_audio_example_trains_probes_draws_and_does_only_what_is_left(
     with pytest.raises(SystemExit):
         audio_cpc.main()
     assert "--share 1, not 0.5" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["audio_cpc.py", str(tmp_path / "nothing.npz")])
+    with pytest.raises(SystemExit):
+        audio_cpc.main()
+    assert "is no file that examples/speech.py has written" in capsys.readouterr().err
 
 
 def test_labels_and_mfcc_belong_to_the_middle_of_a_row(example, corpus):
