@@ -55,7 +55,7 @@ def test_audio_example_trains_probes_draws_and_does_only_what_is_left(
     monkeypatch.setattr(sys, "argv", ["audio_cpc.py", str(corpus), "--out", str(out)])
     audio_cpc.main()
     done = json.loads(out.with_suffix(".json").read_text())
-    assert list(done["rows"]) == ["random", "MFCC", *names]
+    assert list(done["rows"]) == ["random", "MFCC without slopes", "MFCC", *names]
     assert done["rows"]["MFCC"]["phone"] > 0.95
     cpc = done["rows"][names[0]]
     assert len(cpc["accuracy_by_step"]) == 12
