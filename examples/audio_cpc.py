@@ -90,7 +90,7 @@ def probe(speech: Speech, code: Callable[[Tensor], Tensor]) -> dict[str, float]:
     scores = {}
     for name, of_rows in labels.items():
         truth = of_rows[rows].flatten().numpy()
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         score = classifier.fit(x[~test], truth[~test]).score(x[test], truth[test])
         scores[name] = round(float(score), 4)
     return scores
