@@ -13,7 +13,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install -qq --constraint \
 	$$($(RUN) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
-PACKAGES := agents analysis benchmarks compiled configs cpc_aux envs records studies tests train_agent.py evaluate.py episode_seeds.py
+PACKAGES := agents analysis benchmarks compiled configs cpc_aux envs examples records studies tests train_agent.py evaluate.py episode_seeds.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 
