@@ -1,10 +1,9 @@
 """What the API pages show beyond plain docstrings: this repository's columns and comments.
 
 Columns, a name and two or more spaces before its meaning, become lists. Fields say shape and dtype
-in a comment at the end of their line; where they have no docstring, that is theirs.
+in a comment at the end of their line: these become a section of their class.
 """
 
-import ast
 import io
 import re
 import tokenize
@@ -22,7 +21,7 @@ def columns_as_lists(docstring: str) -> str:
 
 
 def _as_list(block: str) -> str:
-    """Return a block of two columns as a list, or "" for any other block."""
+    """Return a block of two columns and two rows or more as a list, "" for any other block."""
     items: list[str] = []
     for line in block.split("\n"):
         row = ROW.match(line)
@@ -32,7 +31,7 @@ def _as_list(block: str) -> str:
             items[-1] += f" {line.strip()}"
         else:
             return ""
-    return "\n".join(items)
+    return "\n".join(items) if len(items) > 1 else ""
 
 
 def comment_at_end(line: str) -> str:
@@ -42,8 +41,7 @@ def comment_at_end(line: str) -> str:
     except tokenize.TokenError:  # the line opens a bracket
         return ""
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
-    comment = comments[0].lstrip("# ") if comments else ""
-    return "" if comment.startswith(("type:", "noqa")) else comment
+    return comments[0].lstrip("# ") if comments else ""
 
 
 class Docstrings(griffe.Extension):
@@ -54,11 +52,17 @@ class Docstrings(griffe.Extension):
         if obj.docstring:
             obj.docstring.value = columns_as_lists(obj.docstring.value)
 
-    def on_attribute_instance(
-        self, *, node: ast.AST | griffe.ObjectNode, attr: griffe.Attribute, **kwargs: Any
-    ) -> None:
-        """Take the comment behind a field for its docstring."""
-        line = "" if isinstance(node, griffe.ObjectNode) else attr.source
-        comment = comment_at_end(line) if "\n" not in line else ""
-        if comment and not attr.docstring:
-            attr.docstring = griffe.Docstring(comment, parent=attr)
+    def on_class_members(self, *, node: Any, cls: griffe.Class, **kwargs: Any) -> None:
+        """Add a section of the fields that say in a comment what they are."""
+        fields = [
+            member
+            for name, member in cls.members.items()
+            if isinstance(member, griffe.Attribute) and member.annotation and name[0] != "_"
+        ]
+        comments = {field.name: comment_at_end(field.source) for field in fields}
+        if cls.docstring and any(comments.values()):
+            shown = list(comments.items())
+            if cls.decorators:  # a dataclass: its signature has all fields
+                shown = [(name, comment) for name, comment in shown if comment]
+            lines = [f"    {name}: {comment or '-'}" for name, comment in shown]
+            cls.docstring.value += "\n\nAttributes:\n" + "\n".join(lines)
