@@ -1,8 +1,9 @@
-"""Links that leave docs/: the files of the repository that they name become pages of the site.
+"""Between docs/ as it stands on GitHub and the site.
 
-On GitHub `[NOTES](../benchmarks/NOTES.md)` works as it stands. On the site there is nothing above
-docs/, so what pages link to is shown under `repository/`: Markdown as a page, other text as code,
-anything else as it is. A file that is not there is a dead link, and fails the build.
+Links that leave docs/: the files of the repository that they name become pages of the site.
+On the site there is nothing above docs/, so `../benchmarks/NOTES.md` is shown under `repository/`:
+Markdown as a page, other text as code, anything else as it is. A file that is not there is a dead
+link, and fails the build.
 """
 
 import os
@@ -17,6 +18,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<=\]\()(?!#|/|[a-z]+:)([^)#\s]+)")
+IMAGE = re.compile(r'(<a [^>]*>)?<img [^>]*src="([^"]+)"[^>]*>')
 LANGUAGES = {
     "": "text",
     ".cff": "yaml",
@@ -84,7 +86,7 @@ def _shown(path: Path, source: str, config: MkDocsConfig) -> File:
         text = f"{NOT_SEARCHED}{title}\n\n{for_whom}\n{rest}"
     elif path.suffix in LANGUAGES:
         code = f"````{LANGUAGES[path.suffix]}\n{path.read_text().rstrip()}\n````\n"
-        text = f"{NOT_SEARCHED}# {path.name}\n\n{for_whom}\n\n{code}"
+        text = f"{NOT_SEARCHED}# {name}\n\n{for_whom}\n\n{code}"
     else:
         return File.generated(config, source, abs_src_path=str(path), inclusion=hidden)
     return File.generated(config, source, content=text, inclusion=hidden)
@@ -105,3 +107,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return quote(os.path.relpath(place(path, docs), os.path.dirname(here)))
 
     return replace_links(markdown, on_site)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let a click on a figure show it in full size, and the search find no source code."""
+    source = 'class="mkdocstrings-source"'
+    html = html.replace(source, f"{source} data-search-exclude")
+    return IMAGE.sub(lambda found: found[0] if found[1] else _linked(found), html)
+
+
+def _linked(image: re.Match[str]) -> str:
+    """Return an image as a link to itself."""
+    return f'<a href="{image[2]}">{image[0]}</a>'
