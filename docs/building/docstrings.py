@@ -11,8 +11,8 @@ from typing import Any
 
 import griffe
 
-ROW = re.compile(r"^(\S+(?: \S+)*?) {2,}(\S.*)$")
-SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
+ROW = re.compile(r"^( {0,3})(\S+(?: \S+)*?) {2,}(\S.*)$")  # four spaces begin code
+TAG = re.compile(r"<(?=[a-z/])")
 
 
 def columns_as_lists(docstring: str) -> str:
@@ -21,17 +21,28 @@ def columns_as_lists(docstring: str) -> str:
 
 
 def _as_list(block: str) -> str:
-    """Return a block of two columns and two rows or more as a list, "" for any other block."""
+    """Return a block that ends in two or more rows of two columns as a list, "" for any other."""
+    before: list[str] = []
     items: list[str] = []
+    indent = ""
     for line in block.split("\n"):
         row = ROW.match(line)
         if row:
-            items.append(f"- `{row[1]}`: {row[2]}")
-        elif items and line.startswith("  ") and not SECTION.match(line):
+            indent = row[1]
+            items.append(f"- `{row[2]}`: {row[3]}")
+        elif not items:
+            before.append(line)
+        elif line.startswith(f"{indent}  "):
             items[-1] += f" {line.strip()}"
         else:
             return ""
-    return "\n".join(items) if len(items) > 1 else ""
+    return "\n".join([*before, "", *items]) if len(items) > 1 else ""
+
+
+def without_html(docstring: str) -> str:
+    """Return `docstring` with each `<name>` as text: it stands for a word, and is no HTML."""
+    parts = docstring.split("`")  # every other one is code
+    return "`".join([part if i % 2 else TAG.sub("&lt;", part) for i, part in enumerate(parts)])
 
 
 def comment_at_end(line: str) -> str:
@@ -48,16 +59,19 @@ class Docstrings(griffe.Extension):
     """Prepares docstrings for mkdocstrings."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Turn an object's columns into lists."""
+        """Turn an object's docstring into Markdown."""
         if obj.docstring:
-            obj.docstring.value = columns_as_lists(obj.docstring.value)
+            obj.docstring.value = columns_as_lists(without_html(obj.docstring.value))
 
     def on_class_members(self, *, node: Any, cls: griffe.Class, **kwargs: Any) -> None:
         """Add a section of the fields that say in a comment what they are."""
         fields = [
             member
             for name, member in cls.members.items()
-            if isinstance(member, griffe.Attribute) and member.annotation and name[0] != "_"
+            if isinstance(member, griffe.Attribute)
+            and member.annotation
+            and name[0] != "_"
+            and "property" not in member.labels
         ]
         comments = {field.name: comment_at_end(field.source) for field in fields}
         if cls.docstring and any(comments.values()):

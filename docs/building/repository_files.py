@@ -44,6 +44,18 @@ def replace_links(markdown: str, replace: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
+def links_of(markdown: str) -> list[str]:
+    """Return the targets that `replace_links` would replace."""
+    found: list[str] = []
+
+    def keep(link: str) -> str:
+        found.append(link)
+        return link
+
+    replace_links(markdown, keep)
+    return found
+
+
 def named_file(link: str, source: Path) -> Path:
     """Return the file that `link` in the file `source` names; of a folder, its README."""
     path = Path(os.path.normpath(source.parent / unquote(link)))
@@ -64,9 +76,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     open_sources = [Path(str(page.abs_src_path)) for page in files.documentation_pages()]
     while open_sources:
         source = open_sources.pop()
-        links: list[str] = []
-        replace_links(source.read_text(), lambda link, links=links: links.append(link) or link)  # type: ignore[misc]
-        for path in (named_file(link, source) for link in links):
+        for path in (named_file(link, source) for link in links_of(source.read_text())):
             inside = path.is_relative_to(ROOT) and not path.is_relative_to(docs)
             if not inside or not path.is_file() or files.get_file_from_path(place(path, docs)):
                 continue
