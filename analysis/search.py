@@ -3,8 +3,8 @@
 Run as `python -m analysis.search RUN... [--out FIGURE]`. A point is (entropy cost, learning rate,
 RMSProp's epsilon, clip of the gradient's norm); a pair is a level's two arms with the same point.
 It prints, and writes beside FIGURE as .md and .csv: each pair, the best point of each arm and
-level, and whether CPC wins more often than chance would have it (sign test). FIGURE shows the pairs'
-scores against each other.
+level, and whether CPC wins more often than chance would have it (sign test). FIGURE sets the
+pairs' scores against each other.
 """
 
 import argparse
