@@ -13,6 +13,9 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install -qq --constraint \
 	$$($(RUN) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
+# Two processes share the tests. PyTorch's threads would wait for work on each other's cores.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(RUN) -m pytest -n $(WORKERS) --dist worksteal
 PACKAGES := agents analysis benchmarks compiled configs cpc_aux envs records studies tests train_agent.py evaluate.py episode_seeds.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
@@ -30,10 +33,10 @@ compare: $(VENV)/installed
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 
 test: lint types
-	$(RUN) -m pytest
+	$(PYTEST)
 
 quick: lint types
-	$(RUN) -m pytest -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
+	$(PYTEST) -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check $(PACKAGES)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 NOT_IMPORTED = {"ale-py", "minigrid", "opencv-python-headless"}  # Gymnasium loads them
-TOOLS = {"mypy", "ruff", "setuptools"}
+TOOLS = {"mypy", "pytest-xdist", "ruff", "setuptools"}
 FROM_ELSEWHERE = {"deepmind-lab"}  # built by its user
 
 
