@@ -20,7 +20,7 @@ PACKAGES := agents analysis benchmarks compiled configs cpc_aux envs records stu
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 
-.PHONY: train compare test quick lint types clean
+.PHONY: train compare test quick pytest-test pytest-quick lint types clean
 
 train: $(VENV)/installed
 	@echo "Trains $(FRAMES) frames: 20 million take about 12 minutes on two cores of an AMD EPYC."
@@ -32,10 +32,14 @@ compare: $(VENV)/installed
 	@echo "10 to 12 minutes on two cores of an AMD EPYC. Ctrl-C and the same command continue."
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 
-test: lint types
+# mypy runs on one core: the tests begin meanwhile.
+test quick: $(VENV)/installed
+	@$(MAKE) --no-print-directory --jobs 3 lint types pytest-$@
+
+pytest-test: $(VENV)/installed
 	$(PYTEST)
 
-quick: lint types
+pytest-quick: $(VENV)/installed
 	$(PYTEST) -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
 
 lint: $(VENV)/installed
