@@ -14,11 +14,14 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install -qq --constraint \
 	$$($(RUN) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
+# Two processes share the tests. PyTorch's threads would wait for work on each other's cores.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(RUN) -m pytest -n $(WORKERS) --dist worksteal
 PACKAGES := agents analysis benchmarks compiled configs cpc_aux docs envs examples records studies tests train_agent.py evaluate.py episode_seeds.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 
-.PHONY: train compare test quick lint types docs clean
+.PHONY: train compare test quick pytest-test pytest-quick lint types docs clean
 
 train: $(VENV)/installed
 	@echo "Trains $(FRAMES) frames: 20 million take about 12 minutes on two cores of an AMD EPYC."
@@ -30,11 +33,15 @@ compare: $(VENV)/installed
 	@echo "10 to 12 minutes on two cores of an AMD EPYC. Ctrl-C and the same command continue."
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 
-test: lint types
-	$(RUN) -m pytest
+# mypy runs on one core: the tests begin meanwhile.
+test quick: $(VENV)/installed
+	@$(MAKE) --no-print-directory --jobs 3 lint types pytest-$@
 
-quick: lint types
-	$(RUN) -m pytest -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
+pytest-test: $(VENV)/installed
+	$(PYTEST)
+
+pytest-quick: $(VENV)/installed
+	$(PYTEST) -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check $(PACKAGES)

@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 SITE = {"mkdocs", "mkdocs-material", "mkdocstrings"}  # mkdocs.yml names them
 NOT_IMPORTED = {"ale-py", "minigrid", "opencv-python-headless"}  # Gymnasium loads them
-TOOLS = {"mypy", "ruff", "setuptools"}
+TOOLS = {"mypy", "pytest-xdist", "ruff", "setuptools"}
 # Built by its user; installed without its own requirements, which exclude ours.
 FROM_ELSEWHERE = {"deepmind-lab", "sample-factory"}
 
