@@ -27,11 +27,13 @@ import yaml
 from torch import Tensor
 
 import evaluate
+from agents.evaluation import EpisodesLostError
 from analysis.command_line import CommandLine
 from analysis.export import FOLDER_NAME
 from analysis.runs import CONFIG_FILE, Run
 from analysis.scores import final_return, finished_runs
 from configs import EvaluationSettings
+from envs.pool import WorkerError
 from records.settings import read_config
 from records.weights import NAME, Weights, find_weights, load_weights, save_weights
 from records.whole_files import replace_file
@@ -39,6 +41,7 @@ from records.whole_files import replace_file
 # Of CPC's linear maps, one for each step ahead, these are kept: all of them are two thirds of an
 # agent's numbers.
 KEPT_STEPS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 30)
+FACTS, EVALUATION = "agent.json", "evaluation.json"
 INTRODUCTION = """# Trained agents
 
 Made by `python -m analysis.pretrained`; each folder's agent.json has the command. They are data:
@@ -53,8 +56,8 @@ python train_agent.py {out}/{name}/config.yaml    # trains such an agent anew
 
 Of several seeds the one with the highest return in the last tenth of training was taken: its
 return there is that of the best of so many, and higher than a new seed's would be. The evaluation
-is of the files here, in other episodes, actions sampled; its interval (95 %) covers the chance in the
-episodes alone. The numbers are returns per episode.
+is of the files here, in other episodes, actions sampled; its interval (95 %) covers the chance in
+the episodes alone. The numbers are returns per episode.
 
 | agent | frames | seed | last tenth of training | mean of all seeds | evaluation | commit |
 |---|---|---|---|---|---|---|
@@ -113,8 +116,9 @@ def write_agent(run: Run, returns: dict[int, float], folder: Path, command: str)
         "git": last.get("git") if isinstance(last, dict) else None,
     }
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / EVALUATION).unlink(missing_ok=True)  # of weights that were there before
     save_weights(folder / NAME, Weights(weights.frames, weights.agent, thinned(weights.aux)))
-    replace_file(folder / "agent.json", (json.dumps(facts, indent=1) + "\n").encode())
+    replace_file(folder / FACTS, (json.dumps(facts, indent=1) + "\n").encode())
     replace_file(folder / CONFIG_FILE, yaml.safe_dump(config, sort_keys=False).encode())
 
 
@@ -133,9 +137,9 @@ def thinned(aux: dict[str, Tensor]) -> dict[str, Tensor]:
 def table(out: Path) -> str:
     """The README of the agents in `out`. Raises ValueError: files there are not as written."""
     rows, name, level = [], "", ""
-    for path in sorted(out.glob("*/agent.json")):
+    for path in sorted(out.glob(f"*/{FACTS}")):
         facts, name = _read(path), path.parent.name
-        score = _read(path.with_name("evaluation.json"))["return"]
+        score = _read(path.with_name(EVALUATION))["return"]
         low, high = (math.nan if end is None else end for end in score["interval"])
         returns = facts["final_returns"]
         git = facts["git"] or {}
@@ -173,9 +177,12 @@ def _command(arguments: argparse.Namespace, given: str) -> None:
     for name, (run, returns) in best_runs(runs).items():
         folder = arguments.out / name
         write_agent(run, returns, folder, given)
-        settings = EvaluationSettings(arguments.episodes, json=str(folder / "evaluation.json"))
+        settings = EvaluationSettings(arguments.episodes, json=str(folder / EVALUATION))
         settings.validate()
-        evaluate.report(folder, settings)
+        try:
+            evaluate.report(folder, settings)
+        except (EpisodesLostError, WorkerError) as error:
+            raise ValueError(f"{folder} could not be evaluated: {error}") from error
     replace_file(arguments.out / "README.md", table(arguments.out).encode())
     print(f"{arguments.out / 'README.md'}")
 

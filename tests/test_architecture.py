@@ -24,7 +24,7 @@ EXCEPTIONS = {
     "envs/gallery.py": {"records"},
     "envs/watch/__main__.py": {"agents", "records"},
     "envs/watch/player.py": {"agents", "configs", "cpc_aux", "records"},
-    "analysis/pretrained.py": {"configs", "evaluate"},
+    "analysis/pretrained.py": {"agents", "configs", "envs", "evaluate"},
     "analysis/representations.py": {"agents", "configs", "envs", "episode_seeds"},
 }
 OWN = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {

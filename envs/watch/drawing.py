@@ -101,7 +101,7 @@ def _draw_values(draw: ImageDraw.ImageDraw, score: Score, box: Box) -> None:
         if reward != 0:
             draw.line((x, top, x, top + height), GOLD if reward > 0 else RED, 2)
     ys = [top + height - height * (value - low) / (high - low) for value in score.values]
-    draw.line((left, top + height, left + width, top + height), DIM)
+    draw.line((left, top + height, left + width, top + height), DIM)  # 0, or the lowest
     if len(xs) > 1:
         draw.line(list(zip(xs, ys, strict=True)), BLUE, 2)
     text = f"{score.values[-1]:.1f}"
@@ -113,20 +113,21 @@ def _draw_values(draw: ImageDraw.ImageDraw, score: Score, box: Box) -> None:
 def _draw_policy(draw: ImageDraw.ImageDraw, moment: Moment, box: Box) -> None:
     """A bar for the chance of each action; the one taken is bright."""
     left, top, width, height = box
-    step, start = height // len(ACTION_NAMES), left + 140
+    _text(draw, (left, top), "policy, and the action taken", size=12, colour=DIM)
+    top, step, start = top + LINE, (height - LINE) // len(ACTION_NAMES), left + 140
     for i, (name, chance) in enumerate(zip(ACTION_NAMES, moment.policy.tolist(), strict=True)):
         y = top + i * step
         taken = i == moment.action
-        _text(draw, (left, y + 2), name, size=12, colour=INK if taken else DIM)
+        _text(draw, (left, y), name, size=12, colour=INK if taken else DIM)
         end = start + max(1, round((left + width - start - 1) * chance))
-        draw.rectangle((start, y + 3, end, y + step - 4), GOLD if taken else DIM)
+        draw.rectangle((start, y + 2, end, y + step - 5), GOLD if taken else DIM)
 
 
 def _draw_accuracy(draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box: Box) -> None:
     """How often CPC was right in this episode so far, by steps ahead, and whether it is now."""
     left, top, width, height = box
     n, last = score.num_candidates, max(score.steps)
-    title = f"CPC: share of the predictions that knew this moment among the last {n}, by age"
+    title = f"CPC: how often a prediction so old picked the present among the last {n} views"
     _text(draw, (left, top), title, size=12, colour=DIM)
     top, base = top + LINE, top + height - LINE
     step = width / last
@@ -145,6 +146,9 @@ def _draw_accuracy(draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box:
             _text(draw, (at, base + 4), label, size=12, colour=DIM, anchor=anchor)
     chance = base - (base - top) / n
     draw.line((left, chance, left + width, chance), RED)
+    draw.line((left, top, left + width, top), DIM)
+    _text(draw, (left + width, top + 3), "100 %", size=12, colour=DIM, anchor="ra")
+    _text(draw, (left + width, round(chance) - 3), "chance", size=12, colour=RED, anchor="rd")
     if not score.ranked.any():
         seconds = n / STEPS_PER_SECOND
         _text(draw, (left, top + 30), f"from {seconds:.1f} s on", size=12, colour=DIM)
@@ -153,9 +157,9 @@ def _draw_accuracy(draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box:
 def _draw_picked(
     canvas: Image.Image, draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box: Box
 ) -> None:
-    """The views that predictions of three ages picked for this moment; green is the right one."""
+    """The views that predictions of three ages picked for the present; green is the right one."""
     left, top, width, _ = box
-    _text(draw, (left, top), "what it was expected to look like", size=12, colour=DIM)
+    _text(draw, (left, top), "CPC: what the present was expected to look like", size=12, colour=DIM)
     assert moment.hits is not None
     shown = _shown(score)
     size = (width - 2 * PAD) // 3, round((width - 2 * PAD) / 3 * HEIGHT / WIDTH)

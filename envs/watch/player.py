@@ -21,6 +21,8 @@ from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 from records.weights import Weights, find_weights, load_weights
 
+NAMES = {"cpc": "CPC", "cpc_action": "CPC|A"}
+
 
 class Player:
     """The agent of `run` in one environment of its level, on labsim; one episode after the other.
@@ -61,8 +63,9 @@ class Player:
     @property
     def name(self) -> str:
         """The algorithm and how long it has trained."""
-        arm = "A2C" if self.config.arm == "none" else f"A2C + {self.config.arm}"
-        return f"{arm}, {self.frames / 1e6:.3g} M frames"
+        aux, tag = self.config.aux.name, self.config.tag
+        arm = "A2C" if aux == "none" else f"A2C + {NAMES.get(aux, aux)}"
+        return f"{arm}{f' ({tag})' if tag else ''}, {self.frames / 1e6:.3g} M frames"
 
     def begin(self) -> None:
         """Begin the next episode."""
