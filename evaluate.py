@@ -4,8 +4,8 @@
     python evaluate.py RUN episodes=200 greedy=true video=out.mp4
     python evaluate.py RUN env.backend=dmlab num_envs=8 json=result.json
 
-RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt, or the folder of a
-trained agent, as in pretrained/room_watermaze_cpc.
+RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt, or the folder of an agent
+that analysis.pretrained has made.
 episodes=100 how many; greedy=true takes the likeliest action, instead of sampling as in training;
 video=FILE.mp4 films one episode; json=FILE writes the result, episode by episode; seed=0 moves to
 other episodes (training uses none of them); num_envs= how many at once; threads= cores to use;
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(run: Path, settings: EvaluationSettings) -> None:
-    """Play the episodes with the latest checkpoint of `run`; print and write what came of them."""
+    """Play the episodes with the weights of `run`; print and write what came of them."""
     if settings.trust and os.getcwd() not in map(os.path.abspath, sys.path):
         sys.path.append(os.getcwd())  # where the user's own modules may be
     path = find_weights(run)

@@ -34,6 +34,7 @@ from analysis.runs import CONFIG_FILE, Run
 from analysis.scores import final_return, finished_runs
 from configs import EvaluationSettings
 from envs.pool import WorkerError
+from records import checkpoint
 from records.settings import read_config
 from records.weights import NAME, Weights, find_weights, load_weights, save_weights
 from records.whole_files import replace_file
@@ -103,7 +104,8 @@ def write_agent(run: Run, returns: dict[int, float], folder: Path, command: str)
 
     Raises ValueError: the run's checkpoint cannot be read. OSError.
     """
-    weights = load_weights(find_weights(run.folder))
+    path = find_weights(run.folder)
+    weights = load_weights(path)
     config = read_config(run.folder) | {"run_root": "runs"}  # not a place on one machine
     starts = config.get("starts")
     last = starts[-1] if isinstance(starts, list) and starts else {}
@@ -117,7 +119,8 @@ def write_agent(run: Run, returns: dict[int, float], folder: Path, command: str)
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EVALUATION).unlink(missing_ok=True)  # of weights that were there before
-    save_weights(folder / NAME, Weights(weights.frames, weights.agent, thinned(weights.aux)))
+    with checkpoint.fitting(path):
+        save_weights(folder / NAME, Weights(weights.frames, weights.agent, thinned(weights.aux)))
     replace_file(folder / FACTS, (json.dumps(facts, indent=1) + "\n").encode())
     replace_file(folder / CONFIG_FILE, yaml.safe_dump(config, sort_keys=False).encode())
 

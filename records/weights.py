@@ -46,7 +46,9 @@ def load_weights(path: Path) -> Weights:
     """
     if path.suffix != ".safetensors":
         learner = checkpoint.load(path)["learner"]
-        return Weights(learner["frames"], dict(learner["agent"]), dict(learner.get("aux") or {}))
+        aux = learner.get("aux")
+        aux = dict(aux) if isinstance(aux, Mapping) else {}
+        return Weights(learner["frames"], dict(learner["agent"]), aux)
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     try:

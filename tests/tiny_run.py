@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import yaml
 
+from agents.config import AgentConfig
 from agents.networks import Agent
 from configs import compose_runs
 from cpc_aux import make_aux
@@ -28,8 +29,9 @@ def write_run(*settings: str, last_return: float = 3.0) -> Path:
     run.mkdir(parents=True)
     values = dataclasses.asdict(config) | {"starts": [{"git": {"commit": "f00d", "dirty": False}}]}
     (run / "config.yaml").write_text(yaml.safe_dump(values))
+    assert isinstance(config.agent, AgentConfig)
     torch.manual_seed(config.seed)
-    agent = Agent(IMAGES, 9, config.agent.network)
+    agent = Agent(IMAGES, 9, config.agent.network.for_observations(IMAGES.shape))
     aux = make_aux(config.aux, 11, 11, 9, fast=False)
     parameters = {"agent": agent.state_dict(), "aux": aux.state_dict() if aux else {}}
     state = {"learner": {"frames": FRAMES, **parameters}, "metrics": {}}

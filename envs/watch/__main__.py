@@ -1,10 +1,11 @@
 """Watch a trained agent play its level.
 
-    python -m envs.watch pretrained/room_watermaze_cpc
+    python -m envs.watch RUN
     python -m envs.watch RUN --out episode.mp4 --seconds 60
     python -m envs.watch RUN RUN RUN --out levels.webp --seconds 8
 
-RUN is a run's folder, a checkpoint in it, or a trained agent's folder. The window shows what the
+RUN is a run's folder, a checkpoint in it, or the folder of an agent that analysis.pretrained has
+made. The window shows what the
 agent sees, the level from above, the value that it expects, its policy (the action taken is
 bright), and how well CPC knew the present: of the predictions made so long before, the share that
 picked this moment among the latest ones, and what they picked. Several agents are shown side by
@@ -22,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from agents.devices import one_thread
-from envs import play
+from envs import EnvConfig, first_wait, play
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.watch.drawing import Picture, Score, one_agent, side_by_side
 from envs.watch.player import Player
@@ -57,12 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"--seed is {options.seed}; it must lie between 0 and 2^30 - 1.")
         if len(options.runs) > MAX_AGENTS:
             raise ValueError(f"{len(options.runs)} agents; at most {MAX_AGENTS} are shown at once.")
-        show = Show([Player(run, options.seed, options.greedy) for run in options.runs])
+        players = [Player(run, options.seed, options.greedy) for run in options.runs]
+        for player in players:
+            print(f"{player.level}: {player.name}")
+        print(f"{first_wait(EnvConfig(players[0].level)).capitalize()} ...", flush=True)
         with one_thread():
             if options.out is None:
-                watch(show)
+                watch(Show(players))
             else:
-                write(show, options.out, options.seconds, options.width)
+                write(Show(players), options.out, options.seconds, options.width)
     except (ValueError, OSError) as error:
         print(sentence(error), file=sys.stderr)
         return 2
@@ -81,7 +85,7 @@ class Show:
             steps, candidates = (
                 (player.past.steps, player.past.num_candidates) if player.past else ((), 0)
             )
-            self.scores.append(Score(player.title, player.name, steps, candidates))
+            self.scores.append(Score(player.level, player.name, steps, candidates))
         self.step()
 
     def step(self) -> None:
@@ -125,9 +129,10 @@ def watch(show: Show) -> None:
     height, width = show.picture.shape[:2]
     with ExitStack() as stack:
         try:
-            screen = stack.enter_context(play.window((width, height), show.players[0].title))
+            screen = stack.enter_context(play.window((width, height), show.players[0].level))
         except ValueError as error:
             raise ValueError(f"{error} Or write a file with --out FILE.mp4.") from error
+        print("Space pauses, R begins the next episode, Esc or Q ends.", flush=True)
         clock, held, paused = play.pygame.time.Clock(), set[str](), False
         while True:
             play.draw(screen, show.picture)

@@ -27,6 +27,8 @@ NAMES = {"cpc": "CPC", "cpc_action": "CPC|A"}
 class Player:
     """The agent of `run` in one environment of its level, on labsim; one episode after the other.
 
+    Each is opened by `begin`, and then goes on by `step` until `ended`.
+
     `run`: a run's folder, a checkpoint in it, or a trained agent's folder. `seed` moves to other
     episodes; `greedy` takes the likeliest actions.
     Raises ValueError: there is no such run, or it is not of a level.
@@ -53,11 +55,11 @@ class Player:
         self._generator = torch.Generator().manual_seed(self._seed)
         self._obs = np.empty((1, *self.env.single_observation_space.shape), np.uint8)
         self._views: deque[Picture] = deque(maxlen=self.past.num_candidates if self.past else 1)
-        self.begin()
+        self.ended = True  # no episode has begun
 
     @property
-    def title(self) -> str:
-        """The level."""
+    def level(self) -> str:
+        """Name of the level."""
         return self.config.env.level
 
     @property

@@ -53,6 +53,7 @@ def test_ranks_are_those_of_a_walk_through_the_episode(name):
 
 def test_a_player_plays_as_evaluation_does_and_shows_each_step():
     player = Player(write_run(f"env={LEVEL}", "aux=cpc"), seed=3)
+    player.begin()
     moments = [player.step() for _ in range(7)]
     first = np.empty((1, 72, 96, 3), np.uint8)
     player.env.reset_into([2**30 + 3], first)
