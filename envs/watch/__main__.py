@@ -5,12 +5,11 @@
     python -m envs.watch RUN RUN RUN --out levels.webp --seconds 8
 
 RUN is a run's folder, a checkpoint in it, or the folder of an agent that analysis.pretrained has
-made. The window shows what the
-agent sees, the level from above, the value that it expects, its policy (the action taken is
-bright), and how well CPC knew the present: of the predictions made so long before, the share that
-picked this moment among the latest ones, and what they picked. Several agents are shown side by
-side. Space pauses, R begins the next episode, Esc or Q ends. --out writes the same to a file
-(.mp4, .webp or .gif) instead, and needs no window.
+made. The window shows what the agent sees, the level from above, the value that it expects, its
+policy with the action taken, and how well CPC knew the present: of the predictions made so long
+before, the share that picked the present view among the latest ones, and what they picked now.
+Several agents are shown side by side. Space pauses, R begins the next episode, Esc or Q ends.
+--out writes the same to a file (.mp4, .webp or .gif) instead, and needs no window.
 """
 
 import argparse

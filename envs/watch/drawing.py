@@ -127,7 +127,7 @@ def _draw_accuracy(draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box:
     """How often CPC was right in this episode so far, by steps ahead, and whether it is now."""
     left, top, width, height = box
     n, last = score.num_candidates, max(score.steps)
-    title = f"CPC: how often a prediction so old picked the present among the last {n} views"
+    title = f"CPC: how often a prediction so old picked the present among {n} views; red: chance"
     _text(draw, (left, top), title, size=12, colour=DIM)
     top, base = top + LINE, top + height - LINE
     step = width / last
@@ -148,7 +148,6 @@ def _draw_accuracy(draw: ImageDraw.ImageDraw, score: Score, moment: Moment, box:
     draw.line((left, chance, left + width, chance), RED)
     draw.line((left, top, left + width, top), DIM)
     _text(draw, (left + width, top + 3), "100 %", size=12, colour=DIM, anchor="ra")
-    _text(draw, (left + width, round(chance) - 3), "chance", size=12, colour=RED, anchor="rd")
     if not score.ranked.any():
         seconds = n / STEPS_PER_SECOND
         _text(draw, (left, top + 30), f"from {seconds:.1f} s on", size=12, colour=DIM)
@@ -167,12 +166,12 @@ def _draw_picked(
         x, y = left + place * (size[0] + PAD), top + LINE + 3
         age = score.steps[i] / STEPS_PER_SECOND
         _text(draw, (x, y + size[1] + 6), f"{age:.2g} s before", size=12, colour=DIM)
+        colour = DIM
         if moment.picked and moment.hits.rank[i]:
             canvas.paste(_resized(moment.picked[i], size), (x, y))
             colour = GREEN if moment.hits.rank[i] == 1 else RED
-            draw.rectangle(
-                (x - 2, y - 2, x + size[0] + 1, y + size[1] + 1), outline=colour, width=2
-            )
+        frame = (x - 2, y - 2, x + size[0] + 1, y + size[1] + 1)
+        draw.rectangle(frame, outline=colour, width=2)
 
 
 def _shown(score: Score) -> list[int]:

@@ -31,6 +31,7 @@ def runs():
     return best
 
 
+@pytest.mark.slow
 def test_best_seed_of_each_becomes_an_agent_that_plays(runs, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "KEPT_STEPS", (1, 3, 5))
     assert pretrained.main([str(Path.cwd()), "--episodes", "1"]) == 0

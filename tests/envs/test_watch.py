@@ -85,6 +85,7 @@ def test_an_agent_to_hand_on_predicts_as_its_run_does():
             Player(agent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aux", ["cpc", "none"])
 def test_one_agent_in_a_file(aux, capsys):
     run = write_run(f"env={LEVEL}", f"aux={aux}")
