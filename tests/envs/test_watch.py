@@ -9,10 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from agents.evaluation import evaluate
 from cpc_aux import CPC, AuxConfig
 from envs import play
+from envs.labsim.vector_env import LabsimVectorEnv
 from envs.watch import __main__ as command
-from envs.watch.past_predictions import PastPredictions
+from envs.watch.drawing import Score
+from envs.watch.moment import Moment
+from envs.watch.past_predictions import Hits, PastPredictions
 from envs.watch.player import Player
 from records.weights import NAME, Weights, find_weights, load_weights, save_weights
 from tests.tiny_run import write_run
@@ -55,9 +59,16 @@ def test_a_player_plays_as_evaluation_does_and_shows_each_step():
     player = Player(write_run(f"env={LEVEL}", "aux=cpc"), seed=3)
     player.begin()
     moments = [player.step() for _ in range(7)]
-    first = np.empty((1, 72, 96, 3), np.uint8)
-    player.env.reset_into([2**30 + 3], first)
-    assert (moments[0].view == first[0]).all()
+    seen = []
+
+    def watch(obs):
+        if len(seen) == 7:
+            raise InterruptedError
+        seen.append(obs.copy())
+
+    with pytest.raises(InterruptedError):
+        evaluate(player.agent, LabsimVectorEnv(LEVEL, 1), 1, 2**30 + 3, watch=watch)
+    assert all((m.view == obs).all() for m, obs in zip(moments, seen, strict=True))
     assert [moment.step for moment in moments] == list(range(7))
     assert all(moment.policy.sum() == pytest.approx(1, abs=1e-5) for moment in moments)
     assert not moments[4].picked  # six observations, as many as a rollout has, are the candidates
@@ -79,7 +90,7 @@ def test_an_agent_to_hand_on_predicts_as_its_run_does():
     assert one.past is not None
     assert other.past is not None
     assert (one.past.steps, other.past.steps) == ((1, 2, 3), (1, 3))
-    for steps in ([0, 3], [1, 4], [[1, 3]]):
+    for steps in ([1, 4], [[1, 3]]):
         save_weights(agent / NAME, Weights(7, weights.agent, aux | {"steps": torch.tensor(steps)}))
         with pytest.raises(ValueError, match=r"aux\.steps must lie between 1 and 3"):
             Player(agent)
@@ -94,6 +105,17 @@ def test_one_agent_in_a_file(aux, capsys):
     with Image.open("a.gif") as image:
         assert image.n_frames == 9
         assert image.width == 334
+
+
+def test_the_score_of_predictions_is_that_of_the_episode_so_far():
+    score = Score(LEVEL, "A2C + CPC", (1, 5, 30), 7)
+    view = np.zeros((72, 96, 3), np.uint8)
+    for step, ranks in [(0, (1, 1, 1)), (0, (1, 0, 0)), (1, (2, 1, 0)), (2, (1, 3, 0))]:
+        hits = Hits(np.array(ranks), np.zeros(3, np.int64))
+        score.add(Moment(step, view, view, 0, step, 2.5, np.ones(9, np.float32), 0, hits, []))
+    assert score.right.tolist() == [2, 1, 0]
+    assert score.ranked.tolist() == [3, 2, 0]
+    assert list(score.rewards) == [0, 1, 2]
 
 
 def test_several_agents_side_by_side_and_the_next_episode():
