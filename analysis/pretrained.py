@@ -174,6 +174,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _command(arguments: argparse.Namespace, given: str) -> None:
+    EvaluationSettings(arguments.episodes).validate()  # before anything is written
     runs, left_out = finished_runs(arguments.runs)
     for line in left_out:
         print(line)
@@ -181,7 +182,6 @@ def _command(arguments: argparse.Namespace, given: str) -> None:
         folder = arguments.out / name
         write_agent(run, returns, folder, given)
         settings = EvaluationSettings(arguments.episodes, json=str(folder / EVALUATION))
-        settings.validate()
         try:
             evaluate.report(folder, settings)
         except (EpisodesLostError, WorkerError) as error:

@@ -67,7 +67,7 @@ class Player:
         """The algorithm and how long it has trained."""
         aux, tag = self.config.aux.name, self.config.tag
         arm = "A2C" if aux == "none" else f"A2C + {NAMES.get(aux, aux)}"
-        return f"{arm}{f' ({tag})' if tag else ''}, {self.frames / 1e6:.3g} M frames"
+        return f"{arm}{f' ({tag})' if tag else ''}, {self.frames:,} frames"
 
     def begin(self) -> None:
         """Begin the next episode."""
