@@ -4,7 +4,8 @@
     python evaluate.py RUN episodes=200 greedy=true video=out.mp4
     python evaluate.py RUN env.backend=dmlab num_envs=8 json=result.json
 
-RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt.
+RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt, or the folder of an agent
+that analysis.pretrained has made.
 episodes=100 how many; greedy=true takes the likeliest action, instead of sampling as in training;
 video=FILE.mp4 films one episode; json=FILE writes the result, episode by episode; seed=0 moves to
 other episodes (training uses none of them); num_envs= how many at once; threads= cores to use;
@@ -36,6 +37,7 @@ from records.failures import sentence
 from records.progress import EpisodeCount
 from records.provenance import git_state, versions
 from records.video import Film
+from records.weights import find_weights, load_weights
 from records.whole_files import replace_file
 
 
@@ -61,21 +63,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(run: Path, settings: EvaluationSettings) -> None:
-    """Play the episodes with the latest checkpoint of `run`; print and write what came of them."""
+    """Play the episodes with the weights of `run`; print and write what came of them."""
     if settings.trust and os.getcwd() not in map(os.path.abspath, sys.path):
         sys.path.append(os.getcwd())  # where the user's own modules may be
-    path = run if run.suffix == ".pt" else run / checkpoint.NAME
+    path = find_weights(run)
     config = config_of_run(path.parent, settings.trust)
     config = replace(config, env=settings.environments(config.env))
-    learner = checkpoint.load(path)["learner"]
-    frames, where = learner["frames"], f"{config.env.backend}/{config.env.level}"
+    weights = load_weights(path)
+    frames, where = weights.frames, f"{config.env.backend}/{config.env.level}"
     how = "likeliest" if settings.greedy else "sampled"
     print(
         f"{run}: {settings.episodes} episodes with {how} actions after {frames:,} frames, in "
         f"{where}; {first_wait(config.env)} ...",
         flush=True,
     )
-    episodes, failures = play(config, path, learner["agent"], settings)
+    episodes, failures = play(config, path, weights.agent, settings)
     print(describe(episodes))
     if failures:
         print(f"environments failed {failures} times; the episodes that they were in do not count")
@@ -109,7 +111,7 @@ def play(
 ) -> tuple[list[Episode], int]:
     """Return the episodes in the environments of `config`, and how often these failed.
 
-    `parameters`: of the checkpoint `path`. Raises ValueError: they are no such agent's.
+    `parameters`: of the file `path`. Raises ValueError: they are no such agent's.
     """
     num_envs = config.env.num_envs
     threads = settings.threads or min(available_cores(), num_envs)

@@ -24,7 +24,7 @@ from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
 from envs.sb3_vec_env import SB3VecEnv
-from records import checkpoint
+from records.weights import find_weights, load_weights
 
 AnyLearner = Learner | SB3A2CLearner
 IMAGE_BYTES = 72 * 96 * 3  # what every level shows
@@ -173,12 +173,12 @@ def _module(learner: AnyLearner) -> nn.Module:
 
 
 def take_weights(learner: AnyLearner, run: Path) -> None:
-    """Give the learner's agent the weights of the agent in another run's folder.
+    """Give the learner's agent the weights of the agent in another run's or an agent's folder.
 
     Optimiser, learning rate and auxiliary loss begin anew. Raises ValueError: no run, or another
     network.
     """
-    weights = checkpoint.load(run / checkpoint.NAME)["learner"]["agent"]
+    weights = load_weights(find_weights(run)).agent
     agent = _module(learner)
     own = agent.state_dict()
     differing = [

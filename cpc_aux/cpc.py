@@ -157,7 +157,7 @@ class CPC(nn.Module):
         self, context: Tensor, embedding: Tensor, action: Tensor | None, pairs: Pairs
     ) -> PairLosses:
         """InfoNCE of all pairs."""
-        predictions = self._predict(context, action, pairs.anchors)  # [K, A, B, E]
+        predictions = self.predict(context, action, pairs.anchors)  # [K, A, B, E]
         score = STRATEGIES[self.negatives]
         logits, positive, num_candidates = score(
             predictions, embedding, pairs.target_rows, pairs.valid
@@ -167,8 +167,12 @@ class CPC(nn.Module):
         loss = mean_over_horizons(by_horizon, pairs.num_pairs)
         return PairLosses(loss, pair_loss, correct, num_candidates)
 
-    def _predict(self, context: Tensor, action: Tensor | None, anchors: Tensor) -> Tensor:
-        """W_k s_{t,k}: f32 [K, A, B, E]."""
+    def predict(self, context: Tensor, action: Tensor | None, anchors: Tensor) -> Tensor:
+        """The embeddings expected after rows `anchors`, W_k s_{t,k}: f32 [K, A, B, E].
+
+        context f32 [T, B, H]; action i64 [T, B], None where predictions do not see them; anchors
+        i64 [A]. The k-th prediction of row t is of row t+k, by dot product.
+        """
         start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]
         if self.gru is None:
             states = start.expand(self.horizon, -1, -1)  # [K, A*B, H]

@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.scale < 1 or not 0 <= options.seed < 2**64:
             raise ValueError("--scale must be at least 1, and --seed in 0 .. 2^64 - 1.")
         game = Game(level, options.seed, options.top_down, options.scale)
-        with film(options.record) as add_picture, window(game) as screen:
+        size = game.size[0], game.size[1] + STATUS_HEIGHT
+        with film(options.record) as add_picture, window(size, level) as screen:
             play(game, screen, add_picture)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
@@ -64,7 +65,7 @@ class Game:
     """Episodes of a level, one after the other, and what to show of them."""
 
     def __init__(self, level: str, seed: int, top_down: bool, scale: int) -> None:
-        self.level, self.scale = level, scale
+        self.scale = scale
         self._env = LabsimVectorEnv(level, 1)
         self._seed: int | None = seed
         self._top_down = top_down
@@ -113,7 +114,7 @@ def play(game: Game, screen: "pygame.Surface", add_picture: Callable[[Picture], 
         while True:
             _show(game, screen, font)
             clock.tick(STEPS_PER_SECOND)
-            pressed = _read_keys(held)
+            pressed = read_keys(held)
             action = action_of(held | pressed)
             if pressed & QUIT:
                 return
@@ -149,21 +150,24 @@ def action_of(keys: set[str]) -> int | None:
 
 
 @contextmanager
-def window(game: Game) -> "Iterator[pygame.Surface]":
-    """Open a window for a game's pictures. Raises ValueError, in one sentence, if none can be."""
+def window(size: tuple[int, int], title: str) -> "Iterator[pygame.Surface]":
+    """Open a window of `size` (width, height) pixels.
+
+    Raises ValueError, in one sentence: none can be opened.
+    """
     if pygame is None:
-        raise ValueError("Playing and recording need pygame: pip install pygame-ce")
+        raise ValueError("Playing and watching need pygame: pip install pygame-ce")
     try:
         pygame.display.init()
         # Without a display, SDL draws to nowhere, unless someone chose that.
         if pygame.display.get_driver() == "offscreen" and "SDL_VIDEODRIVER" not in os.environ:
             raise pygame.error("there is none")
         pygame.font.init()
-        pygame.display.set_caption(game.level)
-        yield pygame.display.set_mode((game.size[0], game.size[1] + STATUS_HEIGHT))
+        pygame.display.set_caption(title)
+        yield pygame.display.set_mode(size)
     except pygame.error as error:
         raise ValueError(
-            f"Playing and recording need a display for a window ({error}): "
+            f"Playing and watching need a display for a window ({error}): "
             "run this on a desktop, or over ssh -X."
         ) from error
     finally:
@@ -202,7 +206,12 @@ def _level(setting: str) -> str:
     return canonical_level(level)
 
 
-def _read_keys(held: set[str]) -> set[str]:
+def draw(screen: "pygame.Surface", picture: Picture) -> None:
+    """Put a picture into the window's upper left corner; `pygame.display.flip` shows it."""
+    screen.blit(pygame.surfarray.make_surface(picture.swapaxes(0, 1)), (0, 0))
+
+
+def read_keys(held: set[str]) -> set[str]:
     """Names of the keys pressed since the last call; `held` is brought up to date."""
     pressed = set()
     for event in pygame.event.get():
@@ -221,7 +230,7 @@ def _read_keys(held: set[str]) -> set[str]:
 
 def _show(game: Game, screen: "pygame.Surface", font: "pygame.font.Font") -> None:
     screen.fill(PAPER)
-    screen.blit(pygame.surfarray.make_surface(game.picture.swapaxes(0, 1)), (0, 0))
+    draw(screen, game.picture)
     screen.blit(font.render(game.status(), True, INK), (6, game.size[1] + 6))
     pygame.display.flip()
 

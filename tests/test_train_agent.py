@@ -19,6 +19,7 @@ from agents.learner import Learner
 from agents.parallel import process, shards
 from configs import learners
 from records import checkpoint
+from records.weights import Weights, save_weights
 from tests.envs.pool_envs import wait_until
 from tests.known_answer_envs import RandomEnds
 
@@ -283,6 +284,14 @@ def test_run_starts_from_the_weights_of_another(capsys, no_figures):
     assert state["frames"] == 60
     for name, weight in first["agent"].items():
         assert torch.equal(state["agent"][name], weight)
+    agent = Path("pretrained/room_watermaze_a2c")  # a folder with an agent alone
+    agent.mkdir(parents=True)
+    save_weights(agent / "agent.safetensors", Weights(60, first["agent"], {}))
+    step = ("total_frames=60", "agent.learning_rate=1e-30")
+    assert train(f"start_from={agent}", "tag=alone", *step) == 0
+    state = checkpoint.load(FOLDER / "none-alone/seed_1/latest.pt")["learner"]
+    for name, weight in first["agent"].items():
+        assert torch.equal(state["agent"][name], weight.half().float())
     capsys.readouterr()
     assert train(other, "tag=wide", "agent.network.hidden_size=13") == 2
     assert "has another network, which differs in " in capsys.readouterr().err

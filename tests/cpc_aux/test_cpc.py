@@ -211,7 +211,7 @@ def test_poison_in_the_action_that_ends_an_episode_changes_nothing() -> None:
 def test_predictions_equal_a_walk_along_each_anchor(name: str, predictor: str) -> None:
     case = Case(name, predictor=predictor)
     head, anchors = case.head, torch.tensor([0, 2, 7, 10])
-    predictions = head._predict(case.c, case.action, anchors)
+    predictions = head.predict(case.c, case.action, anchors)
     assert predictions.shape == (K, 4, B, E)
     for (i, t), b in itertools.product(enumerate(anchors.tolist()), range(B)):
         state = case.c[t, b].view(1, 1, H)
@@ -230,9 +230,9 @@ def test_predictions_equal_a_walk_along_each_anchor(name: str, predictor: str) -
 def test_a_prediction_sees_the_actions_on_its_way_and_no_later_one(predictor: str) -> None:
     case = Case("cpc_action", predictor=predictor)
     anchors = torch.tensor([3])
-    before = case.head._predict(case.c, case.action, anchors)
+    before = case.head.predict(case.c, case.action, anchors)
     case.action[5] = 1 - case.action[5]  # taken at t+2: on the way to t+3 and t+4
-    after = case.head._predict(case.c, case.action, anchors)
+    after = case.head.predict(case.c, case.action, anchors)
     same = (before == after).flatten(1).all(1)
     assert same.tolist() == [True, True, False, False]
 

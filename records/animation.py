@@ -1,0 +1,52 @@
+"""Pictures one after the other in a file: MP4, WebP or GIF."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from records.whole_files import naming, replaced_when_complete
+
+ENDINGS = (".mp4", ".webp", ".gif")
+WEBP_QUALITY = 50
+
+
+def check_ending(path: Path) -> None:
+    """Raise ValueError unless `path` can be written by `save_animation`."""
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"{path} cannot be written; its name must end in {', '.join(ENDINGS)}.")
+
+
+def save_animation(
+    path: Path, pictures: Iterable[NDArray[np.uint8]], frames_per_second: float
+) -> None:
+    """Write `pictures` [H, W, 3], of which there is at least one; WebP and GIF repeat for ever.
+
+    A file that is there is replaced when the new one is whole. Raises ValueError: another ending.
+    OSError.
+    """
+    check_ending(path)
+    with naming(path):
+        path.parent.stat()  # a mistyped folder is not made
+        with replaced_when_complete(path) as temporary:
+            temporary.touch()  # ffmpeg would explain an unwritable file in many lines
+            if path.suffix == ".mp4":
+                with closing(
+                    imageio.get_writer(temporary, fps=frames_per_second, macro_block_size=2)
+                ) as writer:
+                    for picture in pictures:
+                        writer.append_data(picture)
+                return
+            first, *others = (Image.fromarray(picture) for picture in pictures)
+            first.save(
+                temporary,
+                save_all=True,
+                append_images=others,
+                duration=round(1000 / frames_per_second),  # milliseconds
+                loop=0,
+                quality=WEBP_QUALITY,
+            )
