@@ -30,7 +30,7 @@ OWN = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
 # groups and from its own.
 LAYERS = (
     ("config", "encoders", "networks", "batched_env", "devices", "episodes"),
-    ("rollout", "a2c", "rmsprop", "running_means", "state_check"),
+    ("rollout", "a2c", "joined_state", "running_means", "state_check"),
     ("passes",),
     ("actor", "fast"),
     ("parallel",),
