@@ -2,10 +2,12 @@
 
     python train_agent.py env=room_watermaze aux=cpc
     python train_agent.py -m env=room_watermaze aux=none,cpc seed=1,2,3
+    torchrun --nproc-per-node 2 train_agent.py env=room_watermaze aux=cpc
 
 Settings are key=value, or a YAML file of them, over which those beside it win; the files in
 configs/ hold all of them with their defaults and meaning. -m runs all combinations of the listed
-values. Repeating a command continues its run. The exit code is 0 when all is trained, 2 after a
+values. Repeating a command continues its run. torchrun splits one run over GPUs and machines
+(docs/scale.md). The exit code is 0 when all is trained, 2 after a
 mistake in settings or files, 1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
 """
 
@@ -17,12 +19,31 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 
-from agents.devices import available_cores, choose_device, prepare_cpu
+from agents.devices import available_cores, prepare_cpu
+from agents.episodes import Episode
 from agents.parallel.process import ShardError
+from agents.parallel.ranks import (
+    ALONE,
+    RankError,
+    Ranks,
+    code_after_signal,
+    exit_at_once,
+    first_rank_prints,
+    join_ranks,
+)
 from analysis.after_training import draw_figures
-from configs import AnyLearner, RunConfig, RunRequest, make_learner, parse_runs, take_weights
+from configs import (
+    AnyLearner,
+    RunConfig,
+    RunRequest,
+    make_learner,
+    parse_runs,
+    play_evaluation,
+    take_weights,
+)
 from envs import first_wait
 from envs.pool import WorkerError
 from records import checkpoint
@@ -35,6 +56,7 @@ from records.saving import Saving
 from records.signals import Interrupted, StopSignals
 
 STOPPED, MISTAKE = 1, 2  # exit codes
+EVALUATION_PATIENCE_S = 12 * 3600.0  # of the ranks that wait for the one that plays
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,73 +64,103 @@ def main(argv: list[str] | None = None) -> int:
     if os.getcwd() not in map(os.path.abspath, sys.path):  # where env.id=module:id may be
         sys.path.append(os.getcwd())
     name_socket_folder()
-    with standard_streams(), StopSignals() as signals:
+    with standard_streams(), first_rank_prints(), StopSignals() as signals:
         try:
-            requests = parse_runs(argv, description=str(__doc__))
-            codes = run_requests(requests, signals)
+            with join_ranks() as ranks:
+                signals.patient = ranks is not ALONE
+                code = run(argv, signals, ranks)
+                if code != 0 and ranks is not ALONE:
+                    exit_at_once(code)
+                return code
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)
-            return interrupted.exit_code
-        except (ValueError, OSError) as error:
-            print(sentence(error), file=sys.stderr)
-            return MISTAKE
+            return code_after_signal(interrupted.exit_code)
+
+
+def run(argv: list[str] | None, signals: StopSignals, ranks: Ranks) -> int:
+    """Train what the command line asks for, as one of the ranks; return the exit code."""
+    try:
+        requests = parse_runs(argv, description=str(__doc__))
+        if ranks.count > 1 and len(requests) > 1:
+            raise ValueError(
+                f"these settings make {len(requests)} runs; torchrun is started once for each."
+            )
+        codes = run_requests(requests, signals, ranks)
+    except (ValueError, OSError) as error:
+        tell(error, "", ranks)
+        return MISTAKE
     if len(requests) > 1:
         print(f"{codes.count(0)} of {len(requests)} runs are complete.")
     return max(codes)
 
 
-def run_requests(requests: list[RunRequest], signals: StopSignals) -> list[int]:
+def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks) -> list[int]:
     """Train all runs, one after the other; return the exit code of each.
 
     Mistakes are told before the first one starts.
     """
     for request in requests:
         if request.error is not None:
-            report(request.error, request.name)
+            tell(request.error, request.name, ranks)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:
             print(f"Run {number} of {len(requests)}: {request.name}", flush=True)
-        codes.append(run_request(request, signals))
+        codes.append(run_request(request, signals, ranks))
     return codes
 
 
-def run_request(request: RunRequest, signals: StopSignals) -> int:
+def run_request(request: RunRequest, signals: StopSignals, ranks: Ranks) -> int:
     """Train one run to its end, report what fails; return the exit code."""
     config = request.config
     if config is None:
         return MISTAKE
     try:
-        with RunFolder(config.folder) as folder:
-            train(config, folder, signals)
-        draw_figures(config.folder, config.level_folder, config.tag, request.settings)
+        config = ranks.from_first(lambda: request.config) or config  # its machine's files count
+        with RunFolder(config.folder, ranks) as folder:
+            train(config, folder, signals, ranks)
+        if ranks.first:
+            draw_figures(config.folder, config.level_folder, config.tag, request.settings)
         return 0
-    except (RunStoppedError, FolderLostError, ShardError) as error:
-        report(error, request.name)
+    except (RunStoppedError, FolderLostError, ShardError, RankError) as error:
+        tell(error, request.name, ranks)
         return STOPPED
     except (ValueError, OSError, WorkerError) as error:
-        report(error, request.name)
+        tell(error, request.name, ranks)
         return MISTAKE
     except Exception as error:
         return MISTAKE if report_unexpected(error, request.name) else STOPPED
 
 
-def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
+def tell(error: Exception, name: str, ranks: Ranks) -> None:
+    """Report what went wrong in run `name`, unless another rank has said the same."""
+    if ranks.is_first_to_say(sentence(error)):
+        report(error, name)
+
+
+def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ranks) -> None:
     """Build the learner and its records, new or from the run's checkpoint, and train."""
     state = folder.load(dataclasses.asdict(config), config.resume.extend)
     if state is not None and state["learner"]["frames"] >= config.total_frames:
         print(f"{folder.path} is finished ({config.total_frames:,} frames).", flush=True)
         return
-    device = choose_device(config.device)
-    threads = config.threads or min(available_cores(), config.env.num_envs)
+    device = ranks.choose_device(config.device)
+    own = ranks.part(config.env.num_envs)
+    cores = max(1, available_cores() // ranks.on_this_machine)
+    threads = config.threads or min(cores, own.stop - own.start)
     prepare_cpu(threads)
     print(
-        f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, {threads} "
-        f"threads; {first_wait(config.env)} ...",
+        f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, "
+        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} threads; "
+        f"{first_wait(config.env)} ...",
         flush=True,
     )
+    negatives = getattr(config.aux, "negatives", "sequence")
+    if ranks.count > 1 and config.aux.name != "none" and negatives != "sequence":
+        print(f"aux.negatives={negatives}: each rank takes them from its own environments.")
+    ranks.more_patience_s = config.env.worker_patience_s
     with no_main_module():
-        learner = make_learner(config, device, threads)
+        learner = make_learner(config, device, threads, ranks=ranks)
     try:
         if state is None:
             learner.start()
@@ -117,10 +169,11 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals) -> None:
         else:
             with checkpoint.fitting(folder.checkpoint_path):
                 learner.load_state_dict(state["learner"])
-        metrics = Metrics(folder.path, config.log.every_frames, state and state["metrics"])
+        kept = state and state["metrics"]
+        metrics = Metrics(folder.path, config.log.every_frames, kept, ranks)
         folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
         with signals.deferred():
-            loop(config, folder, learner, metrics, signals)
+            loop(config, folder, learner, metrics, signals, ranks)
     finally:
         learner.close()
 
@@ -131,8 +184,12 @@ def loop(
     learner: AnyLearner,
     metrics: Metrics,
     signals: StopSignals,
+    ranks: Ranks,
 ) -> None:
-    """Collect, update, log and save until the end or a signal. Raises RunStoppedError."""
+    """Collect, update, log and save until the end or a signal. Raises RunStoppedError.
+
+    All ranks come here; their records are the first one's.
+    """
     saving = Saving(
         folder,
         learner,
@@ -140,14 +197,17 @@ def loop(
         every_frames=config.log.checkpoint_frames,
         every_minutes=config.log.checkpoint_minutes,
         keep=config.log.keep_checkpoints,
+        ranks=ranks,
     )
-    if not folder.checkpoint_path.exists():
+    if learner.frames == 0:
         saving.save()
     title = f"{config.env.level} {config.arm} seed {config.seed}"
     try:
         try:
             with ProgressDisplay(title, config.total_frames, learner.frames) as display:
-                while not learner.finished and signals.requested is None:
+                # A signal may have cut the last one short.
+                evaluate_if_due(config, learner, metrics, display, signals, ranks)
+                while not learner.finished and not signals.requested_on(ranks):
                     episodes = learner.collect()
                     learner.update()
                     metrics.add(learner.frames, episodes)
@@ -156,13 +216,45 @@ def loop(
                         folder.check_held()
                         row = metrics.write(learner.frames, learner.metrics())
                         display.show(row, metrics.recent_returns)
+                    evaluate_if_due(config, learner, metrics, display, signals, ranks)
                     saving.save_if_due()
                 saving.save()
         except WorkerError as error:  # the parameters are as good as ever
-            saving.save()
+            if ranks.count == 1:
+                saving.save()
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
-    except (FloatingPointError, ValueError, OSError, ShardError) as error:
+    except (FloatingPointError, ValueError, OSError, ShardError, RankError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
+
+
+def evaluate_if_due(
+    config: RunConfig,
+    learner: AnyLearner,
+    metrics: Metrics,
+    display: ProgressDisplay,
+    signals: StopSignals,
+    ranks: Ranks,
+) -> None:
+    """Play and record evaluation's episodes where it is time to; of several ranks the first plays.
+
+    A signal ends them without a row, except at the run's end; the run that continues plays them.
+    """
+
+    def stop_at_signal(_: int) -> None:
+        if not learner.finished:
+            signals.raise_if_requested()
+
+    def play() -> list[Episode] | None:
+        with suppress(Interrupted), no_main_module():
+            return play_evaluation(config, learner, stop_at_signal)
+        return None
+
+    if not metrics.evaluation_due(learner.frames, config.log.evaluate_frames):
+        return
+    with metrics.paused():
+        episodes = ranks.from_first(play, EVALUATION_PATIENCE_S)
+        if episodes is not None:
+            display.show_evaluation(metrics.write_evaluation(learner.frames, episodes))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,29 @@ class A2CLoss(NamedTuple):
     policy_loss: Tensor  # mean over [T, B], of -log pi(a) * advantage
     value_loss: Tensor  # mean over [T, B], of 1/2 (return - value)^2
     entropy: Tensor  # mean over [T, B], in nats, never negative
-    explained_variance: Tensor  # 1 - Var(return - value) / Var(return); 1 is perfect
+    return_mean: Tensor
+    return_variance: Tensor
+    error_mean: Tensor  # of return - value
+    error_variance: Tensor
+
+    @property
+    def explained_variance(self) -> Tensor:
+        """1 - Var(return - value) / Var(return); 1 is perfect."""
+        # A rollout without any return has nothing to explain: call it 0, not nan.
+        explained = 1 - self.error_variance / self.return_variance.clamp(min=1e-8)
+        return torch.where(self.return_variance > 1e-8, explained, 0.0)
+
+
+def whole_loss(parts: A2CLoss, share: Tensor) -> A2CLoss:
+    """The loss of a batch, given those of its parts, [R] each; share [R] of the rows, sum 1."""
+    means = A2CLoss(*((share * x).sum() for x in parts))
+    among_returns = (share * (parts.return_mean - means.return_mean).square()).sum()
+    among_errors = (share * (parts.error_mean - means.error_mean).square()).sum()
+    return means._replace(
+        total=parts.total.sum(),
+        return_variance=means.return_variance + among_returns,
+        error_variance=means.error_variance + among_errors,
+    )
 
 
 def lambda_returns(
@@ -67,6 +89,7 @@ def a2c_loss(
     entropy_cost: float,
     normalize_advantages: bool,
     valid: Tensor | None = None,
+    mean_and_deviation: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> A2CLoss:
     """Policy gradient, value regression and entropy bonus, summed over time and environments.
 
@@ -83,6 +106,7 @@ def a2c_loss(
             subtracting its mean (in the policy loss only).
         valid: [T, B] bool, as in `lambda_returns`; the other rows are left out of every term. At
             least one row must be valid.
+        mean_and_deviation: those of all advantages, where these are a part of a batch.
     """
 
     def known(x: Tensor) -> Tensor:
@@ -93,22 +117,27 @@ def a2c_loss(
     returns = known(returns)
     advantage = error.detach()
     if normalize_advantages:
-        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+        mean, deviation = (
+            (advantage.mean(), advantage.std(correction=0))
+            if mean_and_deviation is None
+            else mean_and_deviation(advantage)
+        )
+        advantage = (advantage - mean) / (deviation + 1e-8)
     log_pi = torch.log_softmax(logits[:-1], dim=-1)  # [T, B, A]
     log_pi_a = known(log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1))
     policy_loss = -log_pi_a * advantage
     value_loss = 0.5 * error.square()
     entropy = known(-(log_pi.exp() * log_pi).sum(-1))
     total = (policy_loss + value_cost * value_loss - entropy_cost * entropy).sum()
-    variance = returns.var(correction=0)
-    # A rollout without any return has nothing to explain: call it 0, not nan.
-    explained = 1 - error.detach().var(correction=0) / variance.clamp(min=1e-8)
     return A2CLoss(
         total=total,
         policy_loss=policy_loss.detach().mean(),
         value_loss=value_loss.detach().mean(),
         entropy=entropy.detach().mean(),
-        explained_variance=torch.where(variance > 1e-8, explained, torch.zeros_like(explained)),
+        return_mean=returns.mean(),
+        return_variance=returns.var(correction=0),
+        error_mean=error.detach().mean(),
+        error_variance=error.detach().var(correction=0),
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from agents.batched_env import BatchedEnv, episode_ended
 from agents.devices import one_thread
@@ -96,6 +95,8 @@ def mean_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
     It covers the chance in the episodes of one trained agent, not the spread between trainings.
     One value has no interval: low and high are NaN.
     """
+    from scipy import stats  # here, because it would take a third of training's start
+
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, float("nan"), float("nan")

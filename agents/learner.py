@@ -3,8 +3,13 @@
 On a CPU both are done in shards: each core acts in some of the environments, carries them through
 the network and back, and the shards' gradients are summed. On small networks this uses the cores
 better than splitting every single operation over them. The losses see the whole batch.
+
+Where torchrun started several ranks (agents.parallel.ranks), each has a part of the batch; losses
+are sums over it, and so is the gradient over the ranks.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.a2c import A2CLoss, RMSprop, a2c_loss
+from agents.a2c import A2CLoss, RMSprop, a2c_loss, whole_loss
 from agents.actor import Shard
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
@@ -20,7 +25,10 @@ from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
 from agents.fast.choose import choose_pass
 from agents.fast.rmsprop import OnePassRMSprop
+from agents.joined_state import join, part
 from agents.networks import Agent
+from agents.parallel.gradient_sum import GradientSum
+from agents.parallel.ranks import ALONE, Ranks
 from agents.parallel.shards import Shards, split
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
@@ -30,6 +38,7 @@ from episode_seeds import FIRST_EVALUATION_SEED
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 256
+AUX_LOSS = "aux loss"  # among what an update measures
 
 
 def _norm(gradients: Iterable[Tensor]) -> Tensor:
@@ -44,7 +53,7 @@ class Learner:
         config: hyper-parameters.
         make_envs: makes the environments, given how many. With more threads than one it is called
             in other processes: then it must be picklable, and the main module importable.
-        num_envs: the batch size B.
+        num_envs: the batch size, of all ranks together.
         make_aux: builds the auxiliary head from (embedding size, context size, number of
             actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
             context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
@@ -56,10 +65,12 @@ class Learner:
         frames_per_step: environment frames in an agent step (the action repeat).
         fast: let agents/fast compute what it computes exactly as plain PyTorch does; False: plain
             PyTorch alone, on a CPU too.
+        ranks: the processes that share the batch. Then `metrics`, `state_dict` and all that
+            changes the learner are called on every one of them, in the same order.
 
     `passes` says what the agent and the auxiliary loss took, in words for the run's record.
 
-    Raises ValueError, in one sentence, if num_threads exceeds the number of environments.
+    Raises ValueError, in one sentence, if there are more ranks or threads than environments.
     """
 
     def __init__(
@@ -75,20 +86,22 @@ class Learner:
         num_threads: int = 1,
         frames_per_step: int = 4,
         fast: bool = True,
+        ranks: Ranks = ALONE,
     ) -> None:
-        B, T, size = num_envs, config.unroll_length, config.network.hidden_size
+        own = ranks.part(num_envs)  # the environments of this rank
+        B, T, size = own.stop - own.start, config.unroll_length, config.network.hidden_size
         if not 1 <= num_threads <= B:
-            raise ValueError(
-                f"threads is {num_threads}; it must lie between 1 and env.num_envs = {B}."
-            )
+            limit = f"env.num_envs = {B}" if ranks.count == 1 else f"{B}, a rank's environments"
+            raise ValueError(f"threads is {num_threads}; it must lie between 1 and {limit}.")
         self.config = config
         self.aux_weight = aux_weight
         self.total_frames = total_frames
         self.frames = 0
         self.updates = 0
-        self.frames_per_rollout = T * B * frames_per_step
+        self.frames_per_rollout = T * num_envs * frames_per_step
         self._seed = seed
         self._device = device
+        self._ranks, self._own, self._num_envs = ranks, own, num_envs
 
         shards = num_threads if device.type == "cpu" else 1  # one stream of work keeps a GPU busy
         envs_of = split(B, shards)
@@ -102,6 +115,8 @@ class Learner:
             self.aux = None if aux is None else aux.to(device)
         chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
         self.passes = {"agent": chosen.name}
+        if ranks.count > 1:
+            self.passes["ranks"] = str(ranks.count)
         if self.aux is not None:
             self.passes["aux"] = getattr(self.aux, "pass_name", "plain")
         self._a2c_loss = a2c_loss
@@ -127,6 +142,7 @@ class Learner:
             bias_correction=config.rmsprop_bias_correction,
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
+        self._noise = self._batch.exponential_noise.new_empty(T, num_envs, num_actions)
         self._shards: Shard | Shards
         if shards == 1:
             gradients = [torch.zeros_like(p) for p in self._parameters]
@@ -137,6 +153,7 @@ class Learner:
             )
         self._action_generator = new_generator(seed, 0, device)
         self._aux_generator = new_generator(seed, 1, device)
+        self._sum = GradientSum(ranks, num_envs, device)
         self._means = RunningMeans()
 
     @property
@@ -153,15 +170,17 @@ class Learner:
 
     def start(self) -> None:
         """Reset every environment; the first call compiles the engine's kernels."""
-        num_envs = self._batch.exponential_noise.shape[1]
-        sequence = np.random.SeedSequence([self._seed, num_envs])
-        seeds = (sequence.generate_state(num_envs) % FIRST_EVALUATION_SEED).tolist()
-        self._shards.start(seeds)
+        sequence = np.random.SeedSequence([self._seed, self._num_envs])
+        seeds = (sequence.generate_state(self._num_envs) % FIRST_EVALUATION_SEED).tolist()
+        self._shards.start(seeds[self._own])
+        # Drawn alike by all ranks, but for what other processors round.
+        self._ranks.copy_first([*self._parameters, *self._aux_parameters])
 
     @one_thread()
     def collect(self) -> list[Episode]:
-        """Fill the batch; return the episodes that ended meanwhile."""
-        self._batch.exponential_noise.exponential_(generator=self._action_generator)
+        """Fill the batch; return the episodes that ended meanwhile in this rank's environments."""
+        self._noise.exponential_(generator=self._action_generator)
+        self._batch.exponential_noise.copy_(self._noise[:, self._own])
         episodes = self._shards.collect()
         self.frames += self.frames_per_rollout
         return episodes
@@ -173,28 +192,40 @@ class Learner:
         Raises FloatingPointError, before any parameter changes, if a loss is not finite.
         """
         batch = self._batch
-        if not batch.valid.any():
-            return  # every environment was lost in every step: nothing to learn from
         # Leaves: the losses' gradients stop here, and each shard carries its part on from here.
         outputs = (batch.logits, batch.value, batch.embedding, batch.context)
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
-        aux_loss, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
-        zero = value.new_zeros(())
+        measured, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
         if self.aux is None or self.updates % NORM_INTERVAL:
-            gradients = self._backward(grad_logits, grad_value, grad_z, grad_c)
+            parts = [self._backward(grad_logits, grad_value, grad_z, grad_c)]
         else:
-            gradients = self._backward(grad_logits, grad_value, zero, zero, retain_graph=True)
-            a2c_gradients = [g.clone() for g in gradients]
-            aux_loss_gradients = self._backward(zero, zero, grad_z, grad_c)
-            self._means.add(
-                grad_norm_a2c_trunk=_norm(a2c_gradients[self._trunk]),
-                grad_norm_aux_trunk=_norm(aux_loss_gradients[self._trunk]),
-            )
-            gradients = [a + b for a, b in zip(a2c_gradients, aux_loss_gradients, strict=True)]
+            zero = value.new_zeros(())
+            of_a2c = self._backward(grad_logits, grad_value, zero, zero, retain_graph=True)
+            parts = [[g.clone() for g in of_a2c], self._backward(zero, zero, grad_z, grad_c)]
+        num_valid = value.new_full((), float(batch.valid.sum()))
+        own = {"num_valid": num_valid, **loss._asdict(), **measured}
+        of_ranks, means = self._sum.add_up([*itertools.chain(*parts), *aux_gradients], own)
+        gradients = parts[0]
+        if len(parts) == 2:
+            gradients = [a + b for a, b in zip(*parts, strict=True)]
         norm = _norm(gradients)
-        self._means.add(grad_norm=norm)
-        self._check_finite(loss, aux_loss, norm)
+        if not self._check_finite(of_ranks, norm):
+            return  # every environment was lost in every step: nothing to learn from
+        num_valid = of_ranks["num_valid"]
+        losses = A2CLoss(*(of_ranks[name] for name in A2CLoss._fields))
+        whole = whole_loss(losses, num_valid / num_valid.sum())
+        self._means.add(
+            policy_loss=whole.policy_loss,
+            value_loss=whole.value_loss,
+            entropy=whole.entropy,
+            explained_variance=whole.explained_variance,
+            grad_norm=norm,
+            **{name: means[name] for name in measured if name != AUX_LOSS},
+        )
+        if len(parts) == 2:
+            a2c_norm, aux_norm = (_norm(part[self._trunk]) for part in parts)
+            self._means.add(grad_norm_a2c_trunk=a2c_norm, grad_norm_aux_trunk=aux_norm)
         self._step(gradients, aux_gradients, norm)
 
     def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
@@ -202,7 +233,14 @@ class Learner:
         config, batch = self.config, self._batch
         # Given only where needed: choosing rows makes a GPU wait, and shapes depend on it.
         valid = None if batch.valid.all() else batch.valid.to(self._device)
-        loss_of = self._a2c_loss if valid is None else a2c_loss
+        # The ranks' meeting for the advantages' mean cannot be compiled.
+        meet = config.normalize_advantages and self._ranks.count > 1
+        if not batch.valid.any():
+            if meet:  # the others wait
+                self._ranks.mean_and_deviation(value.new_zeros(0))
+            nothing = A2CLoss(*value.new_zeros(len(A2CLoss._fields)))
+            return nothing, (torch.zeros_like(logits), torch.zeros_like(value))
+        loss_of = self._a2c_loss if valid is None and not meet else a2c_loss
         loss = loss_of(
             logits,
             value,
@@ -214,26 +252,21 @@ class Learner:
             entropy_cost=config.entropy_cost,
             normalize_advantages=config.normalize_advantages,
             valid=valid,
-        )
-        self._means.add(
-            policy_loss=loss.policy_loss,
-            value_loss=loss.value_loss,
-            entropy=loss.entropy,
-            explained_variance=loss.explained_variance,
+            mean_and_deviation=self._ranks.mean_and_deviation if meet else None,
         )
         return loss, torch.autograd.grad(loss.total, (logits, value))
 
     def _aux_gradients(
         self, embedding: Tensor, context: Tensor
-    ) -> tuple[Tensor | None, Sequence[Tensor], Sequence[Tensor]]:
-        """The auxiliary loss, and its gradients on (z, c) and on its head.
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """What the auxiliary loss measured, and its gradients on (z, c) and on its head.
 
         The head's mean loss counts as often as there are agent steps, like the summed A2C loss:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
         """
         if self.aux is None:
             zero = embedding.new_zeros(())
-            return None, (zero, zero), ()
+            return {}, (zero, zero), ()
         loss, metrics = self.aux(
             embedding,
             context,
@@ -241,11 +274,11 @@ class Learner:
             self._batch.is_first.to(self._device, non_blocking=True),
             self._aux_generator,
         )
-        self._means.add(**{f"aux/{name}": x for name, x in metrics.items()})
         total = loss * self._batch.action.numel()
         inputs = (embedding, context, *self._aux_parameters)
         grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
-        return loss, (grad_z, grad_c), head
+        measured = {f"aux/{name}": x.float() for name, x in metrics.items()}
+        return {AUX_LOSS: loss, **measured}, (grad_z, grad_c), head
 
     def _backward(
         self,
@@ -269,25 +302,24 @@ class Learner:
         self._shards.backward(retain_graph)
         return self._shards.gradients
 
-    def _check_finite(self, loss: A2CLoss, aux_loss: Tensor | None, norm: Tensor) -> None:
-        """Raise FloatingPointError that names what is not finite.
+    def _check_finite(self, of_ranks: dict[str, Tensor], norm: Tensor) -> bool:
+        """Whether there is a valid row. Raises FloatingPointError that names what is not finite.
 
         Waits for the device once per update; acting has done so at every step already.
         """
-        losses = {
-            "policy_loss": loss.policy_loss,
-            "value_loss": loss.value_loss,
-            "entropy": loss.entropy,
-            "grad_norm": norm,
-        }
-        if aux_loss is not None:
-            losses["aux/loss"] = aux_loss.detach()
-        finite = torch.isfinite(torch.stack(list(losses.values()))).tolist()
-        if not all(finite):
-            names = ", ".join(n for n, ok in zip(losses, finite, strict=True) if not ok)
+        names = ["policy_loss", "value_loss", "entropy", *([AUX_LOSS] if self.aux else [])]
+        losses = torch.stack([of_ranks[name] for name in names], dim=1)  # [R, names]
+        num_valid = of_ranks["num_valid"].sum()
+        *values, valid = torch.cat([losses.flatten(), norm.view(1), num_valid.view(1)]).tolist()
+        if not all(map(math.isfinite, values)):
+            several = self._ranks.count > 1
+            of = [f"{x} of rank {k}" if several else x for k in range(len(losses)) for x in names]
+            named = zip([*of, "grad_norm"], values, strict=True)
+            bad = ", ".join(name for name, x in named if not math.isfinite(x))
             raise FloatingPointError(
-                f"update {self.updates + 1} at {self.frames} frames: not finite: {names}"
+                f"update {self.updates + 1} at {self.frames} frames: not finite: {bad}"
             )
+        return valid > 0
 
     def _step(
         self, gradients: Sequence[Tensor], aux_gradients: Sequence[Tensor], norm: Tensor
@@ -312,10 +344,21 @@ class Learner:
         "env/worker_restarts": how many of these were replaced since the run began.
         """
         rate = {"learning_rate": self.learning_rate}
-        return {**rate, **self._shards.metrics(), **self._means.pop()}
+        of_envs = self._shards.metrics()
+        totals = self._ranks.total(torch.tensor([*of_envs.values()], dtype=torch.float64)).tolist()
+        return {**rate, **dict(zip(of_envs, totals, strict=True)), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on; tensors, numbers, lists and dicts."""
+        """Everything that the rest of the run depends on; tensors, numbers, lists and dicts.
+
+        On the first rank the environments are all ranks', on others their own.
+        """
+        state = self._own_state()
+        envs = self._ranks.gather(state["envs"])
+        return {**state, "envs": join(envs)} if len(envs) > 1 else state
+
+    def _own_state(self) -> dict[str, Any]:
+        """`state_dict`, but with this rank's environments alone."""
         return {
             "agent": self.agent.state_dict(),
             "aux": {} if self.aux is None else self.aux.state_dict(),
@@ -331,12 +374,16 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue as the learner that `state` was taken from would have.
 
-        Bit for bit with the same number of threads; with another one, sums are rounded otherwise,
-        and on another kind of device the random numbers of actions and anchors differ.
+        Bit for bit with the same number of threads and ranks; with another one, sums are rounded
+        otherwise, and on another kind of device the random numbers of actions and anchors differ.
         Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
         own_check = ("optimizer", "action_generator", "aux_generator", "means")
-        require_form(state, self.state_dict(), unlike=own_check, any_number="envs.envs")
+        num_envs = len(state["envs"]["last_action"])
+        if num_envs != self._num_envs:
+            raise ValueError(f"envs are {num_envs}, not {self._num_envs}")
+        state = {**state, "envs": part(state["envs"], self._own)}
+        require_form(state, self._own_state(), unlike=own_check, any_number="envs.envs")
         last_action, num_actions = state["envs"]["last_action"], self.agent.num_actions
         require_between(last_action, -1, num_actions - 1, "envs.last_action")
         self.agent.load_state_dict(state["agent"])

@@ -24,6 +24,7 @@ from agents.batched_env import BatchedEnv
 from agents.devices import available_cores, prepare_cpu
 from agents.learner import Learner
 from agents.networks import Agent
+from agents.parallel.ranks import ALONE, Ranks
 from configs import RunConfig, compose_runs, make_learner
 from envs import FRAMES_PER_STEP
 
@@ -37,13 +38,15 @@ def build_learner(
     threads: int,
     settings: Sequence[str] = (),
     make_envs: Callable[..., BatchedEnv] | None = None,
+    device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> tuple[Learner, RunConfig]:
     """A started learner of the preset on room_watermaze; `settings` change it, as key=value."""
     changes = [*settings, f"total_frames={10**12}"]  # the learning rate stays as it is
     (request,) = compose_runs(["env=room_watermaze", f"agent={preset}", f"aux={aux}", *changes])
     if request.config is None:
         raise ValueError(request.error)
-    learner = make_learner(request.config, torch.device("cpu"), threads, make_envs)
+    learner = make_learner(request.config, torch.device(device), threads, make_envs, ranks)
     assert isinstance(learner, Learner)
     learner.start()
     return learner, request.config

@@ -3,7 +3,7 @@
 from configs.compose import RunRequest, compose_runs, parse_runs
 from configs.evaluation import EvaluationSettings, parse_evaluation
 from configs.from_mapping import from_mapping
-from configs.learners import AnyLearner, load_agent, make_learner, take_weights
+from configs.learners import AnyLearner, load_agent, make_learner, play_evaluation, take_weights
 from configs.run_config import LogConfig, ResumeConfig, RunConfig
 from configs.stored_run import config_of_run
 
@@ -21,5 +21,6 @@ __all__ = [
     "make_learner",
     "parse_evaluation",
     "parse_runs",
+    "play_evaluation",
     "take_weights",
 ]

@@ -2,15 +2,21 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
+from agents.devices import available_cores
+from agents.episodes import Episode
+from agents.evaluation import EpisodesLostError, evaluate
 from agents.learner import Learner
 from agents.networks import Agent
+from agents.parallel.ranks import ALONE, Ranks
 from agents.sb3.agent import SB3Agent, load_sb3_agent
 from agents.sb3.learner import SB3A2CLearner
 from agents.state_check import require_form
@@ -29,15 +35,22 @@ def make_learner(
     device: torch.device,
     threads: int,
     make_envs: Callable[..., BatchedEnv] | None = None,
+    ranks: Ranks = ALONE,
 ) -> AnyLearner:
     """The agent of `config` in its environments, ready to start; `threads` cores share the work.
 
-    `make_envs`, picklable, takes the place of `make_vec_env`. Raises ValueError, in one sentence,
-    for what this machine cannot do.
+    `make_envs`, picklable, takes the place of `make_vec_env`; `ranks`, all of which call this,
+    share the environments. Raises ValueError, in one sentence, for what this machine cannot do.
     """
     make_envs = make_envs or make_vec_env
-    _check_memory(config)
+    own = ranks.part(config.env.num_envs)
+    _check_memory(config, own.stop - own.start)
     if isinstance(config.agent, SB3A2CConfig):
+        if ranks.count > 1:
+            raise ValueError(
+                "agent=sb3_a2c, Stable-Baselines3's own A2C, trains in one process; "
+                "start it without torchrun."
+            )
         return SB3A2CLearner(
             config.agent,
             make_envs=partial(
@@ -69,7 +82,9 @@ def make_learner(
             keep_final_obs=config.agent.bootstrap_on_timeout,
         ),
         num_envs=config.env.num_envs,
-        make_aux=partial(make_aux, config.aux, num_threads=shards, fast=fast),
+        make_aux=partial(
+            make_aux, config.aux, num_threads=shards, fast=fast, own_share=_own_share(config, ranks)
+        ),
         aux_weight=config.aux.weight,
         total_frames=config.total_frames,
         seed=config.seed,
@@ -77,13 +92,39 @@ def make_learner(
         num_threads=shards,
         frames_per_step=frames_per_step(config.env),
         fast=fast,
+        ranks=ranks,
     )
 
 
-def _check_memory(config: RunConfig) -> None:
+def _own_share(config: RunConfig, ranks: Ranks) -> Callable[[Tensor], Tensor] | None:
+    """For CPC: from a rank's numbers of pairs to its share of all ranks'; None for one rank alone.
+
+    Raises ValueError if a rank has no other environment to take negatives from.
+    """
+    if ranks.count == 1:
+        return None
+    negatives, num_envs = getattr(config.aux, "negatives", None), config.env.num_envs
+    if negatives in ("others", "same_step") and num_envs < 2 * ranks.count:
+        raise ValueError(
+            f"aux.negatives={negatives} takes its negatives from other environments of a rank, but "
+            f"env.num_envs = {num_envs} leaves some of the {ranks.count} ranks without; "
+            "aux.negatives=sequence works with one."
+        )
+    own = ranks.part(num_envs)
+    share = (own.stop - own.start) / num_envs
+
+    def own_share(x: Tensor) -> Tensor:
+        return share * ranks.total(x)
+
+    # The ranks' meeting cannot be compiled.
+    compiled = getattr(config.agent, "compile", False)
+    return torch.compiler.disable(own_share) if compiled else own_share
+
+
+def _check_memory(config: RunConfig, num_envs: int) -> None:
     """Raise ValueError if a rollout's images or the LSTM alone need more than all memory."""
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    agent, num_envs = config.agent, config.env.num_envs
+    agent = config.agent
     needed = {}
     if isinstance(agent, SB3A2CConfig):
         steps = agent.n_steps
@@ -102,6 +143,35 @@ def _check_memory(config: RunConfig) -> None:
             )
 
 
+def play_evaluation(
+    config: RunConfig, learner: AnyLearner, progress: Callable[[int], None]
+) -> list[Episode]:
+    """Play evaluation's episodes with the learner's agent as it is now, actions sampled.
+
+    The learner and all random numbers of training stay as they are. `progress`: see `evaluate`.
+    Raises ValueError: environments fail more often than they end an episode. WorkerError.
+    """
+    agent = _module(learner)
+    device = next(agent.parameters()).device
+    num_envs = min(config.env.num_envs, config.log.evaluate_episodes)
+    threads = min(config.threads or available_cores(), num_envs)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))  # a new network draws its weights
+        env = make_vec_env(config.env, num_envs, stagger=False, num_threads=threads)
+        stack.callback(env.close)
+        copy = load_agent(config, agent.state_dict(), env, device)
+        try:
+            return evaluate(copy, env, config.log.evaluate_episodes, progress=progress)
+        except EpisodesLostError as error:
+            cause = getattr(env, "last_failure", None)
+            raise ValueError(f"in an evaluation {error}; {cause}") from error
+
+
+def _module(learner: AnyLearner) -> nn.Module:
+    """The network of a learner, whose parameters its checkpoints hold under `agent`."""
+    return learner.agent if isinstance(learner, Learner) else learner.model.policy
+
+
 def take_weights(learner: AnyLearner, run: Path) -> None:
     """Give the learner's agent the weights of the agent in another run's folder.
 
@@ -109,7 +179,7 @@ def take_weights(learner: AnyLearner, run: Path) -> None:
     network.
     """
     weights = checkpoint.load(run / checkpoint.NAME)["learner"]["agent"]
-    agent = learner.agent if isinstance(learner, Learner) else learner.model.policy
+    agent = _module(learner)
     own = agent.state_dict()
     differing = [
         name

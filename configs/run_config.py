@@ -20,6 +20,8 @@ class LogConfig:
     every_frames: int = 100_000  # one row in progress.csv and TensorBoard
     checkpoint_frames: int = 1_000_000
     checkpoint_minutes: float = 5.0  # a checkpoint is taken at the latest after so long
+    evaluate_frames: int = 0  # evaluation episodes are played once in so many; 0: never
+    evaluate_episodes: int = 32
     keep_checkpoints: int = 0  # how many of those by frames stay, and the best
 
 
@@ -94,10 +96,14 @@ class RunConfig:
             raise ValueError(
                 f"log.checkpoint_minutes is {self.log.checkpoint_minutes}; it must be above 0."
             )
-        if self.log.keep_checkpoints < 0:
-            raise ValueError(
-                f"log.keep_checkpoints is {self.log.keep_checkpoints}; it must be at least 0."
-            )
+        least = {"evaluate_frames": 0, "evaluate_episodes": 1, "keep_checkpoints": 0}
+        for name, lowest in least.items():
+            value = getattr(self.log, name)
+            if not lowest <= value <= MAX_FRAMES:
+                raise ValueError(
+                    f"log.{name} is {value}; it must be at least {lowest} and at most "
+                    f"{MAX_FRAMES:,}."
+                )
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
         if self.device not in ("auto", "cpu", "cuda"):

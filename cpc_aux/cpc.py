@@ -1,5 +1,6 @@
 """Contrastive Predictive Coding as an auxiliary loss of a recurrent agent."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,15 @@ from cpc_aux.infonce import (
     valid_pairs,
 )
 from cpc_aux.negatives import STRATEGIES
+
+
+class Pairs(NamedTuple):
+    """Which pairs (t, t+k) there are."""
+
+    anchors: Tensor  # i64 [A], t
+    target_rows: Tensor  # i64 [K, A], t+k
+    valid: Tensor  # bool [K, A, B]
+    num_pairs: Tensor  # [K], valid ones
 
 
 class PairLosses(NamedTuple):
@@ -44,6 +54,11 @@ class CPC(nn.Module):
     The loss is InfoNCE, the mean over the valid pairs (t, t+k) of each k, then over the k that
     have any. Gradients reach z (as positive and as negative) and c alike.
 
+    `own_share` may be set where these environments are a part of a batch: from what they have of
+    something, [K] numbers, it makes their share of what the whole batch has, as large as they are
+    in number. Then losses and metrics, averaged over the parts by their number of environments,
+    are the means over all pairs of the batch.
+
     [1] van den Oord, Li, Vinyals 2018, "Representation Learning with Contrastive Predictive
         Coding", arXiv 1807.03748; in reinforcement learning: section 3.4.
     [2] Guo et al. 2018, "Neural Predictive Belief Representations", arXiv 1811.06407 (CPC|Action;
@@ -51,6 +66,7 @@ class CPC(nn.Module):
     """
 
     pass_name = "plain"  # for a run's record; see cpc_aux.fast
+    own_share: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
         self, config: AuxConfig, embedding_size: int, context_size: int, num_actions: int
@@ -108,9 +124,13 @@ class CPC(nn.Module):
         # Sorted, those whose targets lie beyond the rollout come last.
         anchors = anchors.to(embedding.device).sort().values  # [A]
         target_rows, valid = valid_pairs(is_first, anchors, self.horizon)
-        losses = self._pair_losses(context, embedding, action, anchors, target_rows, valid)
+        num_pairs = valid.sum((1, 2))  # [K]
+        if self.own_share is not None:
+            num_pairs = self.own_share(num_pairs)
+        pairs = Pairs(anchors, target_rows, valid, num_pairs)
+        losses = self._pair_losses(context, embedding, action, pairs)
         with torch.no_grad():
-            metrics = _measure(losses, valid)
+            metrics = _measure(losses, pairs)
         return losses.loss, {"loss": losses.loss.detach(), **metrics}
 
     def _check_shapes(
@@ -134,20 +154,17 @@ class CPC(nn.Module):
             raise ValueError("CPC got no action, but with name=cpc_action predictions see them.")
 
     def _pair_losses(
-        self,
-        context: Tensor,
-        embedding: Tensor,
-        action: Tensor | None,
-        anchors: Tensor,
-        target_rows: Tensor,
-        valid: Tensor,
+        self, context: Tensor, embedding: Tensor, action: Tensor | None, pairs: Pairs
     ) -> PairLosses:
-        """InfoNCE of all pairs: anchors i64 [A], target_rows [K, A] and valid bool [K, A, B]."""
-        predictions = self._predict(context, action, anchors)  # [K, A, B, E]
+        """InfoNCE of all pairs."""
+        predictions = self._predict(context, action, pairs.anchors)  # [K, A, B, E]
         score = STRATEGIES[self.negatives]
-        logits, positive, num_candidates = score(predictions, embedding, target_rows, valid)
+        logits, positive, num_candidates = score(
+            predictions, embedding, pairs.target_rows, pairs.valid
+        )
         pair_loss, correct = infonce(logits, positive)
-        loss = mean_over_horizons(mean_by_horizon(pair_loss, valid), valid)
+        by_horizon = mean_by_horizon(pair_loss, pairs.valid, pairs.num_pairs)
+        loss = mean_over_horizons(by_horizon, pairs.num_pairs)
         return PairLosses(loss, pair_loss, correct, num_candidates)
 
     def _predict(self, context: Tensor, action: Tensor | None, anchors: Tensor) -> Tensor:
@@ -177,13 +194,13 @@ class CPC(nn.Module):
         )
 
 
-def _measure(losses: PairLosses, valid: Tensor) -> dict[str, Tensor]:
+def _measure(losses: PairLosses, pairs: Pairs) -> dict[str, Tensor]:
     """Return the metrics of `CPC.forward`, NaN where there was nothing to measure."""
-    has_pair = valid.any(2).any(1)  # [K]
     candidates = losses.num_candidates.to(losses.pair_loss.dtype).clamp(min=1)
 
     def measured(of_pairs: Tensor) -> Tensor:
-        return torch.where(has_pair, mean_by_horizon(of_pairs, valid), torch.nan)
+        mean = mean_by_horizon(of_pairs, pairs.valid, pairs.num_pairs)
+        return torch.where(pairs.num_pairs > 0, mean, torch.nan)  # [K]
 
     accuracy = measured(losses.correct)
     loss = measured(losses.pair_loss)

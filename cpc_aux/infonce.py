@@ -77,13 +77,16 @@ def valid_pairs(is_first: Tensor, anchors: Tensor, horizon: int) -> tuple[Tensor
     return target_rows, same_episode & (wanted <= last_row).unsqueeze(-1)
 
 
-def mean_by_horizon(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid pairs of each k: f32 [K, A, B], bool [K, A, B] -> [K], 0 if none."""
+def mean_by_horizon(values: Tensor, valid: Tensor, num_pairs: Tensor) -> Tensor:
+    """Mean over the valid pairs of each k: f32 [K, A, B], bool [K, A, B] -> [K], 0 if none.
+
+    num_pairs: [K], the number of valid pairs.
+    """
     total = torch.where(valid, values, 0.0).sum((1, 2))
-    return total / valid.sum((1, 2)).clamp(min=1)
+    return total / torch.where(num_pairs > 0, num_pairs, 1)
 
 
-def mean_over_horizons(by_horizon: Tensor, valid: Tensor) -> Tensor:
-    """Mean over those k that have a valid pair: f32 [K], bool [K, A, B] -> scalar, 0 if none."""
-    has_pair = valid.any(2).any(1)  # [K]
+def mean_over_horizons(by_horizon: Tensor, num_pairs: Tensor) -> Tensor:
+    """Mean over those k that have a valid pair: f32 [K], [K] as above -> scalar, 0 if none."""
+    has_pair = num_pairs > 0
     return (by_horizon * has_pair).sum() / has_pair.sum().clamp(min=1)

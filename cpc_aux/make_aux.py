@@ -1,9 +1,10 @@
 """From settings to the auxiliary loss; CPC's fast form where that is exact."""
 
 import logging
+from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cpc_aux.config import AuxConfig
 from cpc_aux.cpc import CPC
@@ -23,12 +24,15 @@ def make_aux(
     num_actions: int,
     num_threads: int = 1,
     fast: bool = True,
+    own_share: Callable[[Tensor], Tensor] | None = None,
 ) -> nn.Module | None:
     """Build the auxiliary loss that config names; None for "none".
 
     num_threads: cores that share its work on a CPU. fast: compute CPC by cpc_aux.fast where that
     can do it and gives what plain PyTorch gives on random rows; where it does not, one line says
     so.
+
+    own_share: see `CPC`.
 
     Raises ValueError if the config is invalid.
     """
@@ -38,6 +42,21 @@ def make_aux(
     sizes = embedding_size, context_size, num_actions
     if not isinstance(config, AuxConfig):
         return config.build(*sizes)
+    head = _make_cpc(config, *sizes, num_threads, fast)
+    head.own_share = own_share
+    return head
+
+
+def _make_cpc(
+    config: AuxConfig,
+    embedding_size: int,
+    context_size: int,
+    num_actions: int,
+    num_threads: int,
+    fast: bool,
+) -> CPC:
+    """CPC in its fast form, if that is wanted and exact."""
+    sizes = embedding_size, context_size, num_actions
     linear = config.name == "cpc" and config.predictor == "linear"
     if not fast or not linear:
         return CPC(config, *sizes)

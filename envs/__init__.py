@@ -15,6 +15,7 @@ from envs.config import (
     ALIASES,
     LEVEL_STEPS,
     LEVELS,
+    WORKER_TIMEOUT_S,
     EnvConfig,
     canonical_level,
     frames_per_step,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from envs.pool import WorkerPool
 
 log = logging.getLogger(__name__)
-
-WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 
 
 def make_vec_env(

@@ -26,6 +26,7 @@ OWN_SETTINGS = {
     "gymnasium": ("id", "kwargs", "wrappers", "worker_timeout_s"),
 }
 MAX_ENVS = 100_000
+WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 MAX_TIMEOUT_S = 1e6
 MAX_FRAMES, MAX_PIXELS = 1000, 10_000  # of wrappers
 CHOICES = {"hud": ("none", "full"), "renderer": ("software", "hardware")}
@@ -86,6 +87,11 @@ class EnvConfig:
     def in_workers(self) -> bool:
         """Whether environments run in worker processes, not in the learner's own."""
         return self.backend != "labsim"
+
+    @property
+    def worker_patience_s(self) -> float:
+        """How long a step may take where a worker process hangs; 0 without such processes."""
+        return (self.worker_timeout_s or WORKER_TIMEOUT_S) if self.in_workers else 0.0
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, if a field is out of range."""

@@ -1,18 +1,21 @@
-"""A run's records: progress.csv, aux_by_horizon.csv, episodes.csv and TensorBoard events.
+"""A run's records: progress, aux_by_horizon, episodes and evaluation.csv, TensorBoard events.
 
 Rows are written every so many environment frames, never by the clock, so that a resumed run
 writes the rows that an uninterrupted one does (wall-clock columns aside).
 """
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents.episodes import Episode
+from agents.parallel.ranks import ALONE, Ranks
 from agents.state_check import require_form
 from records.tables import EventFile, append_rows, cut_rows
 
@@ -23,6 +26,7 @@ EMPTY: Mapping[str, Any] = {  # the state of a run that begins
     "since_row": 0.0,
     "records": [],
     "recent_returns": [],
+    "evaluated": 0,
 }
 
 
@@ -51,20 +55,27 @@ class Metrics:
     """Collects what happens between two rows, and writes the rows.
 
     `folder`: the run's; `every_frames`: frames between rows; `state`: of `state_dict`, for a run
-    that continues. Rows beyond that state, left by a run that was killed, are cut off.
+    that continues. Rows beyond that state, left by a run that was killed, are cut off. `ranks`: all
+    of which call `write` and `state_dict`; the first one has the episodes of all, and writes.
     Raises ValueError: the state, or a table that is there, is not one that this class writes.
     """
 
     def __init__(
-        self, folder: Path, every_frames: int, state: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        every_frames: int,
+        state: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        state = EMPTY if state is None else state
+        # Checkpoints that are older than evaluation within a run have no such key.
+        state = EMPTY if state is None else {"evaluated": 0, **state}
         require_form(state, EMPTY, "the checkpoint's metrics")
         returns = state["recent_returns"]
         require_form(returns, [0.0] * len(returns), "the checkpoint's metrics.recent_returns")
         self.progress_path = folder / "progress.csv"
         self.horizon_path = folder / "aux_by_horizon.csv"
         self.episodes_path = folder / "episodes.csv"
+        self.evaluation_path = folder / "evaluation.csv"
         self.every_frames = every_frames
         self.recent_returns: deque[float] = deque(returns, maxlen=RECENT)
         self._row_frames = state["row_frames"]  # where the last row was written
@@ -72,18 +83,25 @@ class Metrics:
         self._row_clock = time.monotonic() - state["since_row"]
         self._begun: tuple[int, float] | None = None  # frames and clock after the first update
         self._records = [_as_record(record) for record in state["records"]]  # not yet written
-        for path in (self.progress_path, self.horizon_path, self.episodes_path):
-            cut_rows(path, self._row_frames)
-        self._events = EventFile(folder, self._row_frames)
+        self._evaluated = state["evaluated"]  # frames at the last evaluation
+        self._ranks = ranks
+        self._own: list[Record] = []  # this rank's, not yet among those
+        if ranks.first:
+            for path in (self.progress_path, self.horizon_path, self.episodes_path):
+                cut_rows(path, self._row_frames)
+            cut_rows(self.evaluation_path, self._evaluated)
+            self._events = EventFile(folder, self._row_frames)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on between two rows, where a checkpoint may fall."""
+        self._gather()
         return {
             "row_frames": self._row_frames,
             "seconds": self._seconds,
             "since_row": time.monotonic() - self._row_clock,
             "records": [list(record) for record in self._records],
             "recent_returns": list(self.recent_returns),
+            "evaluated": self._evaluated,
         }
 
     @property
@@ -97,8 +115,14 @@ class Metrics:
         self._begun = self._begun or (frames, time.monotonic())
         for episode in episodes:
             seconds = [float(s) for s in episode.success_seconds]
-            self._records.append(Record(frames, float(episode.ret), int(episode.length), seconds))
-            self.recent_returns.append(float(episode.ret))
+            self._own.append(Record(frames, float(episode.ret), int(episode.length), seconds))
+
+    def _gather(self) -> None:
+        """Let the first rank have the new episodes of all, in an order that no meeting decides."""
+        of_ranks, self._own = self._ranks.gather(self._own), []
+        new = sorted(itertools.chain(*of_ranks), key=lambda record: record.frames)
+        self._records += new
+        self.recent_returns.extend(record.ret for record in new)
 
     def due(self, frames: int) -> bool:
         """Return whether a row should be written at `frames`."""
@@ -110,6 +134,7 @@ class Metrics:
         `learned`: the learner's averages; lists (a value per horizon step) go to their own file.
         Raises OSError, where there is no space left, say; rows already written stay.
         """
+        self._gather()
         now = time.monotonic()
         seconds, self._row_clock = now - self._row_clock, now
         self._seconds += seconds
@@ -120,12 +145,42 @@ class Metrics:
             **_episode_statistics(self._records),
             **{key: value for key, value in learned.items() if not isinstance(value, list)},
         }
-        append_rows(self.episodes_path, [record.row() for record in self._records])
-        append_rows(self.horizon_path, _horizon_rows(frames, learned))
-        append_rows(self.progress_path, [row])
-        self._events.write(frames, row)
+        if self._ranks.first:
+            append_rows(self.episodes_path, [record.row() for record in self._records])
+            append_rows(self.horizon_path, _horizon_rows(frames, learned))
+            append_rows(self.progress_path, [row])
+            self._events.write(frames, row)
         self._row_frames, self._records, self._begun = frames, [], (frames, now)
         return row
+
+    def evaluation_due(self, frames: int, every_frames: int) -> bool:
+        """Return whether to evaluate at `frames`, once in `every_frames`; never if that is 0."""
+        if every_frames == 0:
+            return False
+        return frames // every_frames > self._evaluated // every_frames
+
+    def write_evaluation(self, frames: int, episodes: Sequence[Episode]) -> dict[str, Any]:
+        """Write the row of an evaluation at `frames`, and return it. Raises OSError."""
+        statistics = _episode_statistics(episodes)
+        row = {"frames": frames, **statistics}
+        if self._ranks.first:
+            append_rows(self.evaluation_path, [row])
+            shown = {f"evaluation/{key}": statistics[key] for key in statistics}
+            self._events.write(frames, shown)
+        self._evaluated = frames
+        return row
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside the block is not training's: neither its seconds nor its speed count it."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            away = time.monotonic() - begin
+            self._row_clock += away
+            if self._begun is not None:
+                self._begun = self._begun[0], self._begun[1] + away
 
     def _speed(self, frames: int, now: float, seconds: float) -> float:
         """Frames per second since the last row, or since the first update, which compiles."""
@@ -156,7 +211,7 @@ def _horizon_rows(
     ]
 
 
-def _episode_statistics(records: Sequence[Record]) -> dict[str, Any]:
+def _episode_statistics(records: Sequence[Record | Episode]) -> dict[str, Any]:
     """Return the columns about episodes. All later successes weigh the same in their mean."""
     returns = [record.ret for record in records]
     firsts = [record.success_seconds[0] for record in records if record.success_seconds]

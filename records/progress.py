@@ -131,6 +131,17 @@ class ProgressDisplay(_Display):
         else:
             print(f"{self._title} | {text}", flush=True)
 
+    def show_evaluation(self, row: Mapping[str, Any]) -> None:
+        """Show an evaluation's `row` (records.metrics), above the bar where there is one."""
+        text = (
+            f"{self._title} | {row['frames']:,} frames | evaluation: return "
+            f"{row['return_mean']:.2f} over {row['episodes']} episodes"
+        )
+        if self.console.is_terminal:
+            self.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, flush=True)
+
 
 def duration(seconds: float) -> str:
     """Return `seconds` as a person would say it: 45 s, 12 min, 3 h 05 min."""

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from agents.parallel.ranks import ALONE, Ranks
 from records import checkpoint
 from records.failures import sentence
 from records.provenance import git_state, versions
@@ -36,16 +37,20 @@ class FolderLostError(Exception):
 class RunFolder:
     """The folder `path`, held by this process between `__enter__` and `__exit__`.
 
+    Of several ranks the first one holds, reads and writes it for all.
     Raises ValueError: another process holds it. OSError: it cannot be written. FolderLostError.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ranks: Ranks = ALONE) -> None:
         self.path = path
+        self._ranks = ranks
         self.config_path = path / "config.yaml"
         self.checkpoint_path = path / checkpoint.NAME
         self._lock: TextIO | None = None
 
     def __enter__(self) -> "RunFolder":
+        if not self._ranks.first:
+            return self
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.path / "lock", "a+", errors="replace")  # held until __exit__
         try:
@@ -70,11 +75,13 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._lock is not None
-        self._lock.close()  # the system frees the lock, also after a crash
+        if self._lock is not None:
+            self._lock.close()  # the system frees the lock, also after a crash
 
     def check_held(self) -> None:
         """Raise FolderLostError if the folder was removed: another process may have it by now."""
+        if not self._ranks.first:
+            return
         assert self._lock is not None
         try:
             here, held = os.stat(self.path / "lock"), os.fstat(self._lock.fileno())
@@ -88,7 +95,11 @@ class RunFolder:
 
         `settings`: this run's resolved settings; `extend`: a larger total_frames is welcome.
         Raises ValueError: the folder holds a run of other settings, or lost a part of its own.
+        Then RankError on other ranks.
         """
+        return self._ranks.from_first(lambda: self._load(settings, extend))
+
+    def _load(self, settings: Mapping[str, Any], extend: bool) -> dict[str, Any] | None:
         parts = (self.config_path, self.checkpoint_path)
         missing = [path.name for path in parts if not path.exists()]
         if missing and (self.checkpoint_path.exists() or (self.path / "progress.csv").exists()):
@@ -117,6 +128,8 @@ class RunFolder:
 
         `frames`: where this process began; `passes`: how it computes, see agents.passes.
         """
+        if not self._ranks.first:
+            return
         starts = read_config(self.path).get("starts") if frames > 0 else None
         starts = list(starts) if isinstance(starts, list) else []
         start = {"frames": frames, "passes": dict(passes)}

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
+from agents.parallel.ranks import ALONE, Ranks
 from records import checkpoint
 from records.metrics import Metrics
 from records.run_folder import RunFolder
@@ -31,6 +32,7 @@ class Saving:
         every_frames: save where a multiple of so many frames is passed ..
         every_minutes: .. and where so many minutes have gone by since the last time.
         keep: how many of the first kind stay, beside the latest; see `checkpoint.keep`.
+        ranks: all of which call `save` and `save_if_due`; the first one writes.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class Saving:
         every_frames: int,
         every_minutes: float,
         keep: int = 0,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.frames = learner.frames
         self._folder, self._learner, self._metrics = folder, learner, metrics
         self._every_frames, self._every_seconds = every_frames, 60 * every_minutes
-        self._keep = keep
+        self._keep, self._ranks = keep, ranks
         self._clock = time.monotonic()
 
     def save(self) -> None:
@@ -54,20 +57,23 @@ class Saving:
 
         Then the last checkpoint is as it was.
         """
-        learner = self._learner.state_dict()
+        learner, metrics = self._learner.state_dict(), self._metrics.state_dict()
         _require_finite(learner["agent"])
-        self._folder.check_held()
-        state = {"learner": learner, "metrics": self._metrics.state_dict()}
-        checkpoint.save(self._folder.checkpoint_path, state)
+        if self._ranks.first:
+            self._folder.check_held()
+            state = {"learner": learner, "metrics": metrics}
+            checkpoint.save(self._folder.checkpoint_path, state)
+        self._ranks.wait_for_first()
         self.frames, self._clock = self._learner.frames, time.monotonic()
 
     def save_if_due(self) -> None:
         """Save where it is time to; raises as `save` does."""
         frames = self._learner.frames
         passed = frames // self._every_frames > self.frames // self._every_frames
-        if passed or time.monotonic() - self._clock >= self._every_seconds:
+        late = time.monotonic() - self._clock >= self._every_seconds
+        if any(self._ranks.agree(passed, late)):
             self.save()
-        if passed and self._keep:
+        if passed and self._keep and self._ranks.first:
             checkpoint.keep(self._folder.path, frames, self._metrics.recent_return, self._keep)
 
 

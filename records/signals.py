@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from agents.parallel.ranks import Ranks
+
 
 class Interrupted(BaseException):
     """The process was asked to end. `exit_code`: 130 after Ctrl-C, 143 after SIGTERM.
@@ -28,11 +30,13 @@ class StopSignals:
 
     A hang-up is ignored, here and in the processes that are started meanwhile.
     Inside `with signals.deferred():` the first one only sets `requested`, so that the caller can
-    finish what it is at and call `raise_if_requested`; a second one raises at once.
+    finish what it is at and call `raise_if_requested`; a second one raises at once, unless
+    `patient`: torchrun hands a signal on that its ranks may have had already, as from Slurm.
     """
 
     def __init__(self) -> None:
         self.requested: int | None = None
+        self.patient = False
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -63,13 +67,20 @@ class StopSignals:
             self._deferred = False
         self.raise_if_requested()
 
+    def requested_on(self, ranks: Ranks) -> bool:
+        """Whether a signal was held back on any of the ranks; then it counts as so on all."""
+        (number,) = ranks.agree(self.requested or 0)
+        if number:
+            self.requested = number
+        return number > 0
+
     def raise_if_requested(self) -> None:
         """Raise Interrupted if a signal was held back."""
         if self.requested is not None:
             raise Interrupted(self.requested)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self._deferred and self.requested is None:
+        if self._deferred and (self.requested is None or self.patient):
             self.requested = number
         else:
             raise Interrupted(number)

@@ -17,7 +17,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 NOT_IMPORTED = {"ale-py", "minigrid", "opencv-python-headless"}  # Gymnasium loads them
 TOOLS = {"mypy", "ruff", "setuptools"}
-FROM_ELSEWHERE = {"deepmind-lab"}  # built by its user
+# Built by its user; installed without its own requirements, which exclude ours.
+FROM_ELSEWHERE = {"deepmind-lab", "sample-factory"}
 
 
 def declared() -> list[Requirement]:

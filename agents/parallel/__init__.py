@@ -1,1 +1,1 @@
-"""The shards of a batch: each core acts in some of the environments and learns from them."""
+"""One update on many cores, GPUs and machines: a batch in shards, and in ranks of torchrun."""

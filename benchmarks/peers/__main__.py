@@ -7,7 +7,8 @@ between updates, each sample in one gradient pass, in alternating blocks of one 
 change of the machine's speed meets all. All get the same preparation: `agents.devices.prepare_cpu`
 (threads, float32 product, memory), denormal numbers as 0, and an engine that steps the batch with
 as many threads. What differs: ours also feeds last action and reward to the LSTM, and each agent
-has its library's loss and optimiser. Environments make pictures under random actions, on one core;
+has its library's loss and optimiser. Sample Factory stays asynchronous, in processes of its own
+that are held while others are timed. Environments make pictures under random actions, on one core;
 the real DeepMind Lab is a recorded figure.
 
 Printed are medians over blocks, and how many times as fast as each ours is: the median of the
@@ -60,6 +61,15 @@ PEERS = {
         1,
         _late("sb3", "build_recurrent_ppo"),
     ),
+    "sample_factory": Peer(
+        "Sample Factory APPO, asynchronous",
+        "LSTM 256",
+        "pip install --no-deps sample-factory==2.1.1 signal-slot-mp==1.0.5 faster-fifo==1.5.2 "
+        "colorlog==6.12.0 tensorboardX==2.6.5 (its own requirements exclude NumPy 2 and "
+        "Gymnasium 1, with which it runs)",
+        1,
+        _late("sample_factory_appo", "build_appo"),
+    ),
     "torchrl_a2c": Peer(
         "TorchRL A2C", "LSTM 256", "pip install torchrl", 1, _late("torchrl_a2c", "build_a2c")
     ),
@@ -80,11 +90,13 @@ def build_all(entries: Mapping[str, Peer], size: Size) -> dict[str, Trainer]:
     return built
 
 
-def measure_agents(size: Size, blocks: int) -> list[Row]:
-    """Train all agents in turns."""
-    trainers = build_all(PEERS, size)
+def measure_agents(
+    size: Size, blocks: int, entries: Mapping[str, Peer], steps_per_block: int
+) -> list[Row]:
+    """Train all agents in turns; "ours" must be one of them."""
+    trainers = build_all(entries, size)
     speeds: dict[str, list[float]] = {name: [] for name in trainers}
-    rollouts = max(1, round(STEPS_PER_BLOCK / size.steps))
+    rollouts = max(1, round(steps_per_block / size.steps))
     for block in range(blocks + 1):
         for name, trainer in trainers.items():
             start = time.perf_counter()
@@ -97,11 +109,11 @@ def measure_agents(size: Size, blocks: int) -> list[Row]:
     return [
         Row(
             name,
-            PEERS[name].label,
-            PEERS[name].memory,
+            entries[name].label,
+            entries[name].memory,
             statistics.median(speed),
             statistics.median(a / b for a, b in zip(speeds["ours"], speed, strict=True)),
-            PEERS[name].gradient_passes,
+            entries[name].gradient_passes,
         )
         for name, speed in speeds.items()
     ]
@@ -144,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     backend = prepare_cpu(arguments.threads)
     torch.set_flush_denormal(True)
-    agents = measure_agents(Size(arguments.threads), arguments.blocks)
+    agents = measure_agents(Size(arguments.threads), arguments.blocks, PEERS, STEPS_PER_BLOCK)
     worlds = measure_environments(arguments.blocks)
     machine = f"{machine_line()}; {arguments.threads} threads, float32 products by {backend}"
     if arguments.out is not None:

@@ -18,7 +18,7 @@ def build_cpc(size: Size) -> Trainer:
 
 def _build(aux: str, size: Size) -> Trainer:
     settings = (f"env.num_envs={size.num_envs}", f"agent.unroll_length={size.unroll_length}")
-    learner, config = build_learner("a2c", aux, size.threads, settings)
+    learner, config = build_learner("a2c", aux, size.threads, settings, device=size.device)
     network = learner.config.network
     ours = (config.env.level, network.encoder, network.hidden_size, learner.frames_per_rollout)
     theirs = (setting.LEVEL, "shallow", setting.HIDDEN_SIZE)

@@ -30,7 +30,6 @@ COMMON: dict[str, Any] = {
     "gamma": setting.DISCOUNT,
     "ent_coef": setting.ENTROPY_COST,
     "vf_coef": setting.VALUE_COST,
-    "device": "cpu",
     "seed": 1,
 }
 # No layers between the encoder, or the LSTM, and the heads.
@@ -40,7 +39,14 @@ POLICY: dict[str, Any] = {"features_extractor_class": Features, "net_arch": []}
 def build_a2c(size: Size) -> Trainer:
     """SB3's A2C."""
     envs = SB3VecEnv(setting.make_envs(size))
-    model = A2C("CnnPolicy", envs, n_steps=size.unroll_length, policy_kwargs=POLICY, **COMMON)
+    model = A2C(
+        "CnnPolicy",
+        envs,
+        n_steps=size.unroll_length,
+        policy_kwargs=POLICY,
+        **COMMON,
+        device=size.device,
+    )
     return _trainer(model, envs, size)
 
 
@@ -65,6 +71,7 @@ def build_recurrent_ppo(size: Size) -> Trainer:
         batch_size=size.steps,
         policy_kwargs=policy,
         **COMMON,
+        device=size.device,
     )
     return _trainer(model, envs, size)
 

@@ -22,6 +22,7 @@ class Size(NamedTuple):
     threads: int
     num_envs: int = 32
     unroll_length: int = 100
+    device: str = "cpu"  # of the networks; "cuda": ours, Stable-Baselines3's, Sample Factory's
 
     @property
     def steps(self) -> int:

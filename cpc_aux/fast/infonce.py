@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from compiled.products import LANES, SUPPORTED
 from cpc_aux.config import AuxConfig
-from cpc_aux.cpc import CPC, PairLosses
+from cpc_aux.cpc import CPC, PairLosses, Pairs
 from cpc_aux.fast.horizons import score_horizons
 from cpc_aux.fast.scores import OTHERS, POOL, SAME_STEP, SEQUENCE, lay_sets_side_by_side
 from cpc_aux.negatives import require_others
@@ -60,23 +60,17 @@ class FastCPC(CPC):
         )
 
     def _pair_losses(
-        self,
-        context: Tensor,
-        embedding: Tensor,
-        action: Tensor | None,
-        anchors: Tensor,
-        target_rows: Tensor,
-        valid: Tensor,
+        self, context: Tensor, embedding: Tensor, action: Tensor | None, pairs: Pairs
     ) -> PairLosses:
         if not self.fits(embedding, context):
-            return super()._pair_losses(context, embedding, action, anchors, target_rows, valid)
+            return super()._pair_losses(context, embedding, action, pairs)
         if self.negatives in ("others", "same_step"):
             require_others(self.negatives, embedding.shape[1])
         # At least one anchor, though all its pairs be invalid.
         last, horizons = len(embedding) - 1, torch.arange(1, self.horizon + 1)
-        inside = (anchors + horizons.unsqueeze(1) <= last).sum(1).clamp(min=1)
-        work = _Work(inside, target_rows, valid, _KINDS[self.negatives], self._num_threads)
-        start = context.index_select(0, anchors)  # [A, B, H]
+        inside = (pairs.anchors + horizons.unsqueeze(1) <= last).sum(1).clamp(min=1)
+        work = _Work(inside, pairs, _KINDS[self.negatives], self._num_threads)
+        start = context.index_select(0, pairs.anchors)  # [A, B, H]
         return PairLosses(*_LinearLoss.apply(start, self.maps, embedding, work))
 
 
@@ -89,11 +83,14 @@ def _threads(number: int) -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_threads.cache_clear)  # a copied process has no such threads
 
 
-def pair_weights(valid: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """What a pair's loss counts in the mean over valid pairs, then over horizons: [K, A, B]."""
-    num_pairs = valid.sum((1, 2), keepdim=True)  # [K, 1, 1]
-    num_horizons = (num_pairs > 0).sum()
-    return valid.to(dtype) / (num_pairs.clamp(min=1) * num_horizons.clamp(min=1))
+def pair_weights(valid: Tensor, num_pairs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What a pair's loss counts in the mean over valid pairs, then over horizons: [K, A, B].
+
+    num_pairs: [K], the number of valid pairs.
+    """
+    num_horizons = (num_pairs > 0).sum().clamp(min=1)
+    of_horizon = torch.where(num_pairs > 0, num_pairs, 1) * num_horizons  # [K]
+    return valid.to(dtype) / of_horizon[:, None, None]
 
 
 def divide(num_anchors: Sequence[int], num_threads: int) -> list[list[int]]:
@@ -115,8 +112,7 @@ class _Work(NamedTuple):
     """Arguments of the loss that have no gradient."""
 
     num_anchors: Tensor  # i64 [K], those whose target lies within the rollout
-    target_rows: Tensor
-    valid: Tensor
+    pairs: Pairs
     kind: int
     num_threads: int
 
@@ -129,7 +125,7 @@ class _LinearLoss(torch.autograd.Function):
         # The learner counts the mean loss once for each agent step. With gradients at that scale
         # it need not go through them once more.
         ctx.scale = float(start.shape[1] * (len(embedding) - 1))
-        weights = pair_weights(work.valid, embedding.dtype)  # [K, A, B]
+        weights = pair_weights(work.pairs.valid, work.pairs.num_pairs, embedding.dtype)  # [K, A, B]
         scaled = ctx.scale * weights
         context, source = start.detach(), embedding.detach()
         if work.kind == SEQUENCE:
@@ -164,7 +160,7 @@ class _LinearLoss(torch.autograd.Function):
                 maps.detach().numpy(),
                 sets.numpy(),
                 panels,
-                work.target_rows.numpy(),
+                work.pairs.target_rows.numpy(),
                 scaled.numpy(),
                 of_pairs.numpy(),
                 grad_maps.numpy(),

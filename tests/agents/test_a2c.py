@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from agents.a2c import a2c_loss, lambda_returns
+from agents.a2c import A2CLoss, a2c_loss, lambda_returns, whole_loss
 
 T, B, A = 5, 3, 7
 
@@ -124,6 +124,23 @@ def test_explained_variance(perfect, expected):
         normalize_advantages=False,
     )  # fmt: skip
     assert loss.explained_variance.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_losses_of_parts_make_that_of_the_whole():
+    r = random_rollout(4)
+
+    def loss_of(envs):
+        return a2c_loss(
+            *(r[name][:, envs] for name in ("logits", "value", "action", "reward", "discount")),
+            gae_lambda=0.9, value_cost=0.5, entropy_cost=0.1, normalize_advantages=False,
+        )  # fmt: skip
+
+    first, rest, whole = loss_of(slice(0, 1)), loss_of(slice(1, B)), loss_of(slice(0, B))
+    parts = A2CLoss(*(torch.stack(pair) for pair in zip(first, rest, strict=True)))
+    joined = whole_loss(parts, torch.tensor([1 / B, 1 - 1 / B]))
+    for name, value in whole._asdict().items():
+        torch.testing.assert_close(getattr(joined, name), value, msg=name)
+    torch.testing.assert_close(joined.explained_variance, whole.explained_variance)
 
 
 def test_returns_equal_those_of_stable_baselines3():

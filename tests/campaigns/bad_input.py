@@ -1,6 +1,6 @@
 """Every setting with values of wrong types, signs and sizes, started for real where it composes.
 
-    python -m tests.campaigns.bad_input [PART_OF_A_KEY ...]
+    python -m tests.campaigns.bad_input [PART ...] [--starts N]
 
 A value is refused (one sentence, exit code 1 or 2) or the run trains (exit code 0, or the one line
 of an interrupt where it would train for long). Anything else is mishandled: a traceback, several
@@ -8,9 +8,11 @@ lines, a signal, a run that cannot be interrupted. Those are printed, and the ex
 ran is printed too, so that a person can see whether it should have.
 """
 
+import argparse
 import dataclasses
 import functools
 import os
+import random
 import resource
 import signal
 import sys
@@ -135,27 +137,43 @@ def _wait(child: int) -> int:
         time.sleep(0.05)
 
 
-def main(parts: list[str]) -> int:
-    """Run the campaign on the keys that contain one of `parts`, or on all."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the campaign; return 1 if anything was mishandled."""
     import train_agent  # noqa: F401 - once, before the processes that need it are forked
 
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="of keys; all keys if none is given"
+    )
+    parser.add_argument("--starts", type=int, help="so many of the runs that compose, not all")
+    options = parser.parse_args(argv)
     counts: Counter[str] = Counter()
+    composed = []
     for key in all_keys():
-        if parts and not any(part in key for part in parts):
+        if options.parts and not any(part in key for part in options.parts):
             continue
         for value in VALUES:
-            arguments = command(key, value)
-            said = refused(arguments)
-            outcome = "refused" if said is not None and "\n" not in said else "mishandled"
+            said = refused(command(key, value))
             if said is None:
-                outcome, said = start(arguments)
-            counts[outcome] += 1
-            if outcome != "refused":
-                detail = f"\n{said}" if outcome == "mishandled" else ""
-                print(f"{outcome}: {key}={value}{detail}", flush=True)
+                composed.append((key, value))
+                continue
+            _count(counts, key, value, "mishandled" if "\n" in said else "refused", said)
+    if options.starts is not None:
+        counts["composed, not started"] = max(len(composed) - options.starts, 0)
+        composed = random.Random(0).sample(composed, min(options.starts, len(composed)))
+    for key, value in composed:
+        _count(counts, key, value, *start(command(key, value)))
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     return 1 if counts["mishandled"] else 0
 
 
+def _count(counts: Counter[str], key: str, value: str, outcome: str, said: str) -> None:
+    counts[outcome] += 1
+    if outcome != "refused":
+        print(f"{outcome}: {key}={value}" + f"\n{said}" * (outcome == "mishandled"), flush=True)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

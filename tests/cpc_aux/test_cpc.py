@@ -320,6 +320,36 @@ def test_actions_are_asked_for_where_predictions_see_them(name: str, predictor: 
             case()
 
 
+def test_parts_of_a_batch_average_to_the_whole() -> None:
+    """With sequence, by their number of environments: loss, metrics, and each part's gradients."""
+    case = Case(anchors=5)
+    case.is_first = torch.rand(T + 1, B) < 0.3
+    loss, of_z, of_c, of_maps = case.run()
+    metrics = case()[1]
+    num_pairs: list[Tensor] = []
+    case.head.own_share = lambda x: num_pairs.append(x) or x  # type: ignore[func-returns-value]
+    case()
+    whole, columns = Case(anchors=5), (slice(0, 1), slice(1, B))
+    results, measured = [], []
+    for part in columns:
+        weight = (part.stop - part.start) / B
+        head, pairs = case.head, num_pairs[0]
+        head.own_share = lambda _, pairs=pairs, weight=weight: pairs * weight
+        own = Case(anchors=5)
+        own.head, own.is_first = head, case.is_first[:, part]
+        own.z, own.c, own.action = (x[:, part] for x in (whole.z, whole.c, whole.action))
+        results.append([weight * x for x in own.run()])
+        measured.append({name: weight * x for name, x in own()[1].items()})
+    torch.testing.assert_close(results[0][0] + results[1][0], loss)
+    torch.testing.assert_close(results[0][3] + results[1][3], of_maps)
+    torch.testing.assert_close(torch.cat([results[0][1], results[1][1]], 1), of_z)
+    torch.testing.assert_close(torch.cat([results[0][2], results[1][2]], 1), of_c)
+    for name, value in metrics.items():
+        torch.testing.assert_close(
+            measured[0][name] + measured[1][name], value, equal_nan=True, msg=name
+        )
+
+
 def test_it_can_be_copied_and_pickled() -> None:
     case = Case()
     loss, _ = case()

@@ -29,8 +29,9 @@ def test_weights_of_pairs_make_the_mean_of_means() -> None:
         valid = torch.rand(4, 5, 3) < rate
         valid[2] = False
         values = torch.randn(4, 5, 3)
-        expected = mean_over_horizons(mean_by_horizon(values, valid), valid)
-        torch.testing.assert_close((pair_weights(valid) * values).sum(), expected)
+        num_pairs = valid.sum((1, 2))
+        expected = mean_over_horizons(mean_by_horizon(values, valid, num_pairs), num_pairs)
+        torch.testing.assert_close((pair_weights(valid, num_pairs) * values).sum(), expected)
 
 
 def test_only_sizes_and_types_that_it_can_do_take_this_way() -> None:

@@ -160,17 +160,22 @@ def test_a_pair_is_valid_if_no_episode_starts_on_its_way(
 
 
 def test_means_count_valid_pairs_only() -> None:
+    def means(values: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, float]:
+        num_pairs = valid.sum((1, 2))
+        by_horizon = mean_by_horizon(values, valid, num_pairs)
+        return by_horizon, mean_over_horizons(by_horizon, num_pairs).item()
+
     values = torch.tensor([[[1.0, 2.0]], [[3.0, 5.0]], [[7.0, 9.0]]])  # [K=3, A=1, B=2]
     half = torch.tensor([[[True, False]], [[True, True]], [[False, False]]])
-    by_horizon = mean_by_horizon(values, half)
+    by_horizon, mean = means(values, half)
     assert torch.equal(by_horizon, torch.tensor([1.0, 4.0, 0.0]))
-    assert mean_over_horizons(by_horizon, half).item() == 2.5  # the third k has no pair
+    assert mean == 2.5  # the third k has no pair
     one = torch.zeros(3, 1, 2, dtype=torch.bool)
     one[1, 0, 1] = True
-    assert mean_over_horizons(mean_by_horizon(values, one), one).item() == 5.0
+    assert means(values, one)[1] == 5.0
     every = torch.ones(3, 1, 2, dtype=torch.bool)
-    assert torch.equal(mean_by_horizon(values, every), torch.tensor([1.5, 4.0, 8.0]))
+    assert torch.equal(means(values, every)[0], torch.tensor([1.5, 4.0, 8.0]))
     none = torch.zeros(3, 1, 2, dtype=torch.bool)
-    assert mean_over_horizons(mean_by_horizon(values, none), none).item() == 0.0
+    assert means(values, none)[1] == 0.0
     garbage = values.masked_fill(~half, math.inf)
-    assert torch.equal(mean_by_horizon(garbage, half), by_horizon)
+    assert torch.equal(means(garbage, half)[0], by_horizon)

@@ -51,6 +51,7 @@ FIGHTER = np.dtype(
         ("gadget", np.int64),  # in the hands
         ("rapid_ammo", np.int64),
         ("special_ammo", np.int64),  # of the map's Orb, Beam or Disc
+        ("has_special", np.bool_),  # he took one since he last came back, be it empty by now
         ("weapon_ms", np.int64),  # until the gadget can fire
         ("shooting", np.bool_),  # FIRE is held
         ("must_release", np.bool_),  # the FIRE that brought him back does not shoot
@@ -65,7 +66,8 @@ FIGHTER = np.dtype(
         ("known_z", np.float64),
         ("known_vx", np.float64),  # .. and how fast
         ("known_vy", np.float64),
-        # Bots only, see lasertag_bots.
+        ("known_vz", np.float64),
+        # Bots only, see lasertag_bots and lasertag_aim.
         ("from_x", np.float64),  # where he was one server frame earlier
         ("from_y", np.float64),
         ("from_z", np.float64),
@@ -84,6 +86,10 @@ FIGHTER = np.dtype(
         ("memory_ms", np.int64),  # when he next memorises ..
         ("memory_x", np.float64),  # .. where the enemy is
         ("memory_y", np.float64),
+        ("memory_z", np.float64),
+        ("memory_vx", np.float64),  # .. and how fast
+        ("memory_vy", np.float64),
+        ("memory_vz", np.float64),
         ("wish_x", np.float64),  # direction of walking, or 0, 0
         ("wish_y", np.float64),
         ("wish_speed", np.float64),  # units per engine second
@@ -127,13 +133,13 @@ def spawn(fighters, k, spawns, boxes):  # type: ignore[no-untyped-def]
     fighter.vx, fighter.vy, fighter.vz = 0.0, 0.0, 0.0
     fighter.from_x, fighter.from_y, fighter.from_z = fighter.x, fighter.y, fighter.z
     fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
-    fighter.known_vx, fighter.known_vy = 0.0, 0.0
+    fighter.known_vx, fighter.known_vy, fighter.known_vz = 0.0, 0.0, 0.0
     fighter.yaw = 360.0 * uniform(random)
     fighter.floor = FLOOR_Z
     fighter.alive, fighter.drops = True, False
     fighter.health, fighter.armour, fighter.decay_ms = SPAWN_HEALTH, 0, 0
     fighter.gadget = RAPID
-    fighter.rapid_ammo, fighter.special_ammo = RAPID_AMMO, 0
+    fighter.rapid_ammo, fighter.special_ammo, fighter.has_special = RAPID_AMMO, 0, False
     fighter.weapon_ms, fighter.slide_ms = 0, 0
     fighter.shooting, fighter.must_release = False, True
     fighter.slope, fighter.turn_speed = 0.0, 0.0

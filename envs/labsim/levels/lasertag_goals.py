@@ -132,7 +132,7 @@ def _worth(bot, random, kind, is_dropped):  # type: ignore[no-untyped-def]
     part = uniform(random)
     if kind == GADGET:
         worth = SPARE_GADGET_WORTH
-        if bot.special_ammo == 0:
+        if not bot.has_special:
             worth = GADGET_WORTH[0] + part * (GADGET_WORTH[1] - GADGET_WORTH[0])
         return worth + DROPPED_WORTH if is_dropped else worth
     if kind != ARMOUR and bot.health >= MAX_HEALTH:

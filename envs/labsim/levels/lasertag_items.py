@@ -88,6 +88,7 @@ def take_gadget(fighter, special, is_dropped):  # type: ignore[no-untyped-def]
     if not is_dropped:
         shots = max(shots - fighter.special_ammo, 1)
     fighter.special_ammo = min(fighter.special_ammo + shots, MAX_AMMO)
+    fighter.has_special = True
     change_gadget(fighter, special)
 
 

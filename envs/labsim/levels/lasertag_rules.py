@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.collision import Solids
-from envs.labsim.levels.lasertag_bots import think, turn_view
+from envs.labsim.levels.lasertag_aim import turn_view
+from envs.labsim.levels.lasertag_bots import think
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
     NUM_FIGHTERS,
@@ -100,6 +101,7 @@ def _let_bots_think(  # type: ignore[no-untyped-def]
             fighter = fighters[k]
             fighter.known_vx = (fighter.x - fighter.known_x) / (THINK_MS / 1000.0)
             fighter.known_vy = (fighter.y - fighter.known_y) / (THINK_MS / 1000.0)
+            fighter.known_vz = (fighter.z - fighter.known_z) / (THINK_MS / 1000.0)
             fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
     for k in range(1, NUM_FIGHTERS):
         bot = fighters[k]

@@ -33,6 +33,7 @@ EMPTY_MS = 500  # that an empty gadget takes to be noticed
 ORB_SPEED = 900.0  # units per engine second
 ORB_HEAD_START_MS = 50
 SPLASH_DAMAGE, SPLASH_RADIUS = 100.0, 120.0
+SPLASH_REACH = 1.0  # unit that the engine adds to bodies on every side before it measures
 SPLASH_LIFT = 24.0  # splashes push as if they were this much lower
 BACK_OFF = 1.0  # units before a wall at which an Orb bursts
 ORBS_EACH = 3  # that one fighter can have in the air: the longest flight takes 1.7 s
@@ -270,9 +271,10 @@ def _splash(fighters, orb, spared, cells):  # type: ignore[no-untyped-def]
         fighter = fighters[k]
         if k == spared or not fighter.alive:
             continue
-        away_x = max(abs(orb.x - fighter.x) - HALF_WIDTH, 0.0)
-        away_y = max(abs(orb.y - fighter.y) - HALF_WIDTH, 0.0)
-        away_z = max(fighter.z - FEET - orb.z, orb.z - fighter.z - HEAD, 0.0)
+        away_x = max(abs(orb.x - fighter.x) - HALF_WIDTH - SPLASH_REACH, 0.0)
+        away_y = max(abs(orb.y - fighter.y) - HALF_WIDTH - SPLASH_REACH, 0.0)
+        away_z = max(fighter.z - FEET - orb.z, orb.z - fighter.z - HEAD, SPLASH_REACH)
+        away_z -= SPLASH_REACH
         distance = np.sqrt(away_x * away_x + away_y * away_y + away_z * away_z)
         damage = int(SPLASH_DAMAGE * (1.0 - distance / SPLASH_RADIUS))
         if damage < 1 or not _reaches(cells, orb, fighter):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from envs.labsim.levels.lasertag_bots import ACCURACY, FIRE_THROTTLE
+from envs.labsim.levels.lasertag_aim import ACCURACY, FIRE_THROTTLE
 from envs.labsim.levels.lasertag_fighters import DISC, hurt
 from envs.labsim.levels.lasertag_maps import NO_WAY, walking_distances
 from tests.envs.labsim.levels.lasertag_game import FIRE, LOOK_LEFT, STRAFE_LEFT, Game, Hall

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from envs.labsim.levels.lasertag_fighters import DISC, ORB
-from envs.labsim.levels.lasertag_items import ARMOUR, GADGET
+from envs.labsim.levels.lasertag_aim import aim
+from envs.labsim.levels.lasertag_fighters import AGENT, DISC, ORB, spawn
+from envs.labsim.levels.lasertag_items import ARMOUR, GADGET, HEALTH
 from envs.labsim.levels.lasertag_scene import BOT_THINGS
 from tests.envs.labsim.levels.lasertag_game import LOOK_LEFT, Hall
 
@@ -87,7 +88,7 @@ def test_bots_move_on_server_frames_and_are_seen_on_their_way():
     assert all(a - 16.1 <= b <= a + 0.1 for a, b in zip(stood, seen, strict=True))
 
 
-@pytest.mark.parametrize(("distance", "fires"), [(90.0, True), (140.0, False), (220.0, True)])
+@pytest.mark.parametrize(("distance", "fires"), [(90.0, True), (130.0, False), (150.0, True)])
 def test_bots_do_not_fire_orbs_at_a_floor_so_near_that_it_would_hurt_themselves(distance, fires):
     hall, bot = fight(distance, ORB)
     fired = False
@@ -99,6 +100,47 @@ def test_bots_do_not_fire_orbs_at_a_floor_so_near_that_it_would_hurt_themselves(
         bot["jump_ms"] = 2**60
         fired = fired or bool(bot["shooting"])
     assert fired == fires
+
+
+@pytest.mark.parametrize("has_special", [False, True])
+def test_a_bot_that_used_up_its_gadget_does_not_want_another(has_special):
+    hall = Hall()
+    bot = hall.put(1, 550.0, Y, thinks=True)
+    hall.level.fighters["alive"][0, 0] = False
+    bot["health"], bot["special_ammo"], bot["has_special"] = 31, 0, has_special
+    hall.lay(0, GADGET, 750.0, Y)
+    hall.lay(1, HEALTH, 350.0, Y)
+    hall.step(frames=8)
+    assert bot["goal"] == (1 if has_special else 0)
+
+
+def test_a_gadget_is_had_until_its_owner_comes_back():
+    hall = Hall()
+    bot = hall.put(1, 550.0, Y)
+    hall.lay(0, GADGET, 550.0, Y)
+    hall.step(frames=8)
+    assert bot["has_special"]
+    spawn(hall.level.fighters[0], 1, hall.level.spawns[0], hall.level.solids.boxes[0])
+    assert not bot["has_special"]
+
+
+def test_orbs_are_aimed_worse_at_an_enemy_who_turned_back():
+    """Cygni's accuracy with Orbs is 0.9, and 0.63 if the enemy came 49 units and turned back."""
+    errors = {}
+    for moved, before, now in ((49.0, -1.0, 1.0), (47.0, -1.0, 1.0), (49.0, 1.0, 1.0)):
+        hall, bot = fight(distance=500.0, special=ORB)
+        bot["enemy"], bot["memory_ms"] = AGENT, 2**60
+        bot["memory_x"], bot["memory_y"] = 203.0, Y + moved
+        bot["memory_z"], bot["memory_vy"], hall.player["known_vy"] = 25.125, before, now
+        bot["seen_x"], bot["seen_y"] = 203.0, Y
+        aimed = []
+        for _ in range(100):
+            aim(hall.level.fighters[0], 1, True, False, 0)
+            aimed.append(float(bot["ideal_yaw"]))
+        errors[moved, before] = np.abs(np.array(aimed) % 360.0 - 180.0).max()
+    assert errors[47.0, -1.0] < 1.0
+    assert errors[49.0, 1.0] < 1.0
+    assert 4.0 < errors[49.0, -1.0] < 9.0
 
 
 def test_a_bot_walks_around_a_body_that_stands_in_its_way():

@@ -134,7 +134,7 @@ def burst(hall, y, owner=0):
     return hall.step(LOOK_LEFT, frames=1)[0]
 
 
-@pytest.mark.parametrize(("gap", "damage"), [(0, 99), (30, 75), (60, 50), (118, 1), (120, 0)])
+@pytest.mark.parametrize(("gap", "damage"), [(0, 99), (30, 75), (60, 50), (119, 1), (121, 0)])
 def test_a_splash_falls_linearly_over_120_units(gap, damage):
     hall = Hall()
     target = hall.put(1, 983.0 - 0.5, Y)
@@ -142,6 +142,15 @@ def test_a_splash_falls_linearly_over_120_units(gap, damage):
     burst(hall, Y + 15.0 + gap)
     assert 1000 - target["health"] == pytest.approx(damage, abs=1)
     assert (target["vx"] ** 2 + target["vy"] ** 2 > 0) == (damage > 0)
+
+
+@pytest.mark.parametrize(("gap", "damage"), [(0.9, 100), (1.1, 99), (120.9, 0)])
+def test_a_splash_is_measured_from_a_unit_beyond_the_body(gap, damage):
+    hall = Hall()
+    target = hall.put(1, 983.0 - 0.5, Y)
+    target["health"] = 1000
+    burst(hall, Y + 15.0 + gap)
+    assert 1000 - target["health"] == damage
 
 
 def test_a_splash_hurts_its_own_fighter_half_and_walls_shield():

@@ -1,0 +1,324 @@
+"""The processes that torchrun started for one run: ranks, each with a part of the environments.
+
+Every rank has all parameters, and steps them by the gradient's sum over the ranks. What is drawn at
+random is drawn by all ranks alike, for the whole batch. So all of a learner but its environments is
+the same everywhere.
+"""
+
+import io
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from agents.devices import choose_device
+from agents.parallel.shards import split
+
+X = TypeVar("X")
+# How long a rank waits for the others: at first, when they compile, and then, or as long as its own
+# work took since they last met. torchrun gives a hanging process 30 s to end: a minute in all.
+START_PATIENCE_S = 600.0
+PATIENCE_S = 20.0
+POLL_S = 0.02
+CENSUS_S = 2.0  # in which those who miss somebody say so
+
+
+class RankError(RuntimeError):
+    """Another rank ended or gives no answer; the message says which."""
+
+
+class Ranks:
+    """The ranks of a run, seen from one of them; made by `join_ranks`, or this process alone.
+
+    Methods that speak of all ranks are called on all of them, in the same order, and raise
+    RankError where one is missing.
+
+    Args:
+        number: of this rank, from 0.
+        count: of all.
+        store: where they leave word for each other; None for one rank alone.
+
+    `more_patience_s` is added to how long the others are waited for.
+    """
+
+    def __init__(self, number: int = 0, count: int = 1, store: dist.Store | None = None) -> None:
+        self.number = number
+        self.count = count
+        self.more_patience_s = 0.0
+        self._store = store
+        self._met: float | None = None  # when all had last come to the gradient's sum
+        self._gpus: dist.ProcessGroup | None = None
+        if store is not None:
+            store.set(f"who/{number}", f"process {os.getpid()} on {socket.gethostname()}")
+            # What is gathered waits by the group's clock, all else by `_all_reduce`'s.
+            self._quick = dist.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE_S))
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that prints, logs and saves."""
+        return self.number == 0
+
+    @property
+    def on_this_machine(self) -> int:
+        """How many ranks share this machine's cores."""
+        return 1 if self._store is None else int(os.environ["LOCAL_WORLD_SIZE"])
+
+    def part(self, num_envs: int) -> slice:
+        """This rank's environments of `num_envs`.
+
+        Raises ValueError, in one sentence, if there are fewer environments than ranks.
+        """
+        if num_envs < self.count:
+            raise ValueError(
+                f"env.num_envs is {num_envs}, but there are {self.count} ranks, "
+                "each of which needs an environment."
+            )
+        return split(num_envs, self.count)[self.number]
+
+    def choose_device(self, name: str) -> torch.device:
+        """The device for "cpu", "cuda" or "auto"; each rank sees a GPU of its own from now on.
+
+        Raises ValueError, in one sentence, if only some ranks have one, or cuda is asked for and
+        there is none.
+        """
+        if self._store is None or name == "cpu":
+            return choose_device(name)
+        show_one_gpu(int(os.environ["LOCAL_RANK"]))
+        has_gpu = torch.cuda.is_available()
+        some_have, some_lack = self.agree(has_gpu, not has_gpu)
+        if some_have and some_lack:
+            raise ValueError(
+                f"device is '{name}', but only some ranks have a GPU of their own; "
+                "start as many on a machine as it has GPUs, or set device=cpu."
+            )
+        device = choose_device(name)
+        if device.type == "cuda":
+            self._gpus = dist.new_group(backend="nccl", timeout=timedelta(days=1))
+        return device
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over the ranks: one flat buffer, one all-reduce."""
+        if self.count > 1:
+            self._combine(tensors, torch.cat([x.reshape(-1) for x in tensors]))
+            self._met = time.monotonic()
+
+    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+        """Give `tensors` the numbers that they have on the first rank."""
+        if self.count > 1:
+            flat = torch.cat([x.detach().reshape(-1) for x in tensors])
+            self._combine(tensors, flat if self.first else torch.zeros_like(flat))
+
+    @torch.no_grad()
+    def _combine(self, tensors: Sequence[Tensor], flat: Tensor) -> None:
+        """Sum `flat` over the ranks, and put its parts into `tensors`."""
+        self._all_reduce(flat)
+        parts = flat.split([x.numel() for x in tensors])
+        for x, part in zip(tensors, parts, strict=True):
+            x.copy_(part.view(x.shape))
+
+    def total(self, x: Tensor) -> Tensor:
+        """The sum over the ranks."""
+        if self.count == 1:
+            return x
+        result = x.clone()
+        self._all_reduce(result)
+        return result
+
+    def mean_and_deviation(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of all ranks' numbers, of which one may have none."""
+        total, count = self.total(torch.stack([x.sum(), x.new_tensor(float(x.numel()))]))
+        mean = total / count
+        return mean, (self.total((x - mean).square().sum()) / count).sqrt()
+
+    def agree(self, *wishes: int) -> list[int]:
+        """The highest number that any rank has, for each of some."""
+        if self.count == 1:
+            return list(wishes)
+        highest = torch.tensor(wishes, dtype=torch.int64)
+        self._all_reduce(highest, dist.ReduceOp.MAX)
+        return highest.tolist()
+
+    def wait_for_first(self) -> None:
+        """Go on when the first rank comes here, which may have to wait for a slow disk."""
+        if self.count > 1:
+            self._all_reduce(torch.zeros(1), patience_s=START_PATIENCE_S)
+
+    def gather(self, x: X) -> list[X]:
+        """What each rank has, on the first rank; on the others nothing."""
+        if self.count == 1:
+            return [x]
+        self.agree(0)  # all are here: what follows is quick
+        found = [b""] * self.count if self.first else None
+        with self._naming_who_is_missing():
+            dist.gather_object(_to_bytes(x), found, dst=0, group=self._quick)
+        return [_from_bytes(content) for content in found or []]
+
+    def from_first(self, make: Callable[[], X], patience_s: float = START_PATIENCE_S) -> X:
+        """What `make` returns on the first rank, which the others wait for.
+
+        Where it raises there, RankError on the others.
+        """
+        if self.count == 1:
+            return make()
+        content = [_to_bytes(make()) if self.first else b""]
+        self._all_reduce(torch.zeros(1), patience_s=patience_s)
+        with self._naming_who_is_missing():
+            dist.broadcast_object_list(content, src=0)
+        result: X = _from_bytes(content[0])
+        return result
+
+    def is_first_to_say(self, text: str) -> bool:
+        """Whether no other rank has said this, so that all of them together say it once."""
+        try:
+            return self._store is None or self._store.add(f"said/{text}", 1) == 1
+        except RuntimeError:  # the store went with the machine that held it
+            return True
+
+    def _all_reduce(
+        self,
+        x: Tensor,
+        op: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM,
+        patience_s: float | None = None,
+    ) -> None:
+        """Combine x over the ranks, in place; wait for it."""
+        if patience_s is None:
+            patience_s = START_PATIENCE_S
+            if self._met is not None:
+                since = time.monotonic() - self._met
+                patience_s = max(PATIENCE_S, since) + self.more_patience_s
+        with self._naming_who_is_missing():
+            work = dist.all_reduce(x, op, self._gpus if x.is_cuda else None, async_op=True)
+            work.wait(timedelta(seconds=patience_s))
+
+    @contextmanager
+    def _naming_who_is_missing(self) -> Iterator[None]:
+        """Raise RankError where PyTorch reports that ranks did not meet."""
+        start = time.monotonic()
+        try:
+            yield
+        except RuntimeError as error:
+            waited = time.monotonic() - start
+            why = "ended, which its own output explains, or was killed"
+            if waited >= PATIENCE_S:
+                why = f"gave no answer for {waited:.0f} s: it was stopped, or hangs"
+            missing = " and ".join(self._missing())
+            cause = str(error).splitlines()[0]
+            raise RankError(
+                f"{missing} {why}" if missing else f"the ranks did not meet: {cause}"
+            ) from error
+
+    def _missing(self) -> list[str]:
+        """Which ranks do not miss others, in words: those who do say so in the store."""
+        assert self._store is not None
+        missing = []
+        try:
+            self._store.set(f"misses others/{self.number}", "")
+            time.sleep(CENSUS_S)
+            for k in range(self.count):
+                if not self._store.check([f"misses others/{k}"]):
+                    missing.append(f"rank {k} ({self._store.get(f'who/{k}').decode()})")
+        except RuntimeError:  # the store is on the machine of torchrun's own rank 0
+            return ["the machine that torchrun's ranks meet on"]
+        return missing
+
+
+def _to_bytes(x: Any) -> bytes:
+    """What other ranks make x of; by pickle alone, tensors of some kinds cannot be read again."""
+    buffer = io.BytesIO()
+    torch.save(x, buffer)
+    return buffer.getvalue()
+
+
+def _from_bytes(content: bytes) -> Any:
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def join_ranks() -> Iterator[Ranks]:
+    """The ranks of this run, once all have come; this process alone where torchrun is not used.
+
+    They meet over gloo, and GPUs over NCCL.
+    """
+    if not dist.is_torchelastic_launched():
+        yield ALONE
+        return
+    patience = timedelta(seconds=START_PATIENCE_S)
+    store, number, count = next(dist.rendezvous("env://", timeout=patience))
+    store = _unwritten(store, number, count)
+    longest = timedelta(days=1)  # `_all_reduce` sets its own
+    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=longest)
+    ranks = Ranks(number, count, store)
+    yield ranks
+    dist.destroy_process_group()
+
+
+def _unwritten(store: dist.Store, number: int, count: int) -> dist.Store:
+    """A part of the store that is these ranks' alone.
+
+    torchrun keeps one store over its restarts, where ranks would find the addresses of dead ones.
+    So the first rank names a part that only this start has, to whoever calls with a name of its
+    own; what an earlier start has left gets an answer too, which nobody reads.
+    """
+    own = uuid.uuid4().hex
+    if number > 0:
+        store.set(f"caller/{number}", own)
+        name = _read(store, f"part for/{own}")
+        store.set(f"{name}/called/{number}", "")
+        return dist.PrefixStore(name, store)
+    while silent := [k for k in range(1, count) if not store.check([f"{own}/called/{k}"])]:
+        for k in silent:
+            store.set(f"part for/{_read(store, f'caller/{k}')}", own)
+        time.sleep(POLL_S)
+    return dist.PrefixStore(own, store)
+
+
+def _read(store: dist.Store, key: str) -> str:
+    """What stands in the store, once it does; signals are answered meanwhile."""
+    while not store.check([key]):
+        time.sleep(POLL_S)
+    return store.get(key).decode()
+
+
+@contextmanager
+def first_rank_prints() -> Iterator[None]:
+    """Inside, what other ranks of torchrun print goes nowhere; errors do not."""
+    if not dist.is_torchelastic_launched() or os.environ["RANK"] == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+        yield
+
+
+def show_one_gpu(number: int) -> None:
+    """Let this process see only the GPU of that number among those it was to see; or none.
+
+    Before CUDA is used: what is made on "cuda", in any thread, then lies there.
+    """
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", str(number)).split(",")
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        names = names[number : number + 1]
+    os.environ["CUDA_VISIBLE_DEVICES"] = "".join(names)
+
+
+def exit_at_once(code: int) -> NoReturn:
+    """End this process as it is: what Python does at an exit may wait for a rank that hangs."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def code_after_signal(code: int) -> int:
+    """The exit code after a signal: 0 where torchrun would start the ranks again after another."""
+    return 0 if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0 else code

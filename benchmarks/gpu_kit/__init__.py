@@ -1,0 +1,1 @@
+"""All that is to be measured and tried on a GPU, in one command: `benchmarks/gpu_kit.sh`."""
