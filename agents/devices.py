@@ -68,7 +68,7 @@ def prepare_worker() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let each of PyTorch's operations use this thread alone, as `prepare_worker` does for ever.
+    """Let each of PyTorch's operations use this thread alone, as `prepare_worker` does for good.
 
     Its other threads go on looking for work for milliseconds after an operation, on cores that the
     shards of a batch need.

@@ -48,6 +48,7 @@ def _changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(compose.FOLDER, tmp_path / "configs")
     monkeypatch.setattr(compose, "FOLDER", tmp_path / "configs")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for command in (train_agent, evaluate):
         monkeypatch.setattr(command, "available_cores", lambda: 1)
     with (
