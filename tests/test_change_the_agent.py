@@ -128,7 +128,9 @@ def test_the_core_gives_the_same_in_one_go_and_row_by_row():
 
 def inverse() -> nn.Module:
     torch.manual_seed(1)
-    return make_aux(CONFIGS["inverse"](), E, H, ACTIONS)
+    head = make_aux(CONFIGS["inverse"](), E, H, ACTIONS)
+    assert head is not None
+    return head
 
 
 def test_the_auxiliary_loss_joins_no_two_episodes():
