@@ -1,4 +1,5 @@
-# For a newcomer: `make train` (the main job), `make test` (every check), `make quick` (a part of it).
+# For a newcomer: `make train` (the main job), `make test` (every check), `make quick` (a part of it),
+# `make docs` (the site).
 
 VENV ?= .venv
 # labmaze has no wheels for Python 3.13. The first of these that is 3.11 or 3.12, with venv, makes the
@@ -13,11 +14,14 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install -qq --constraint \
 	$$($(RUN) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
-PACKAGES := agents analysis benchmarks compiled configs cpc_aux envs records studies tests train_agent.py evaluate.py episode_seeds.py
+# Two processes share the tests. PyTorch's threads would wait for work on each other's cores.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(RUN) -m pytest -n $(WORKERS) --dist worksteal
+PACKAGES := agents analysis benchmarks compiled configs cpc_aux docs envs examples records studies tests train_agent.py evaluate.py episode_seeds.py
 FRAMES ?= 20_000_000
 SEEDS ?= 1,2,3
 
-.PHONY: train compare test quick lint types clean
+.PHONY: train compare test quick pytest-test pytest-quick lint types docs clean
 
 train: $(VENV)/installed
 	@echo "Trains $(FRAMES) frames: 20 million take 10 to 12 minutes on two cores of an AMD EPYC."
@@ -29,11 +33,15 @@ compare: $(VENV)/installed
 	@echo "10 to 12 minutes on two cores of an AMD EPYC. Ctrl-C and the same command continue."
 	$(RUN) train_agent.py -m env=room_watermaze aux=none,cpc seed=$(SEEDS) total_frames=$(FRAMES)
 
-test: lint types
-	$(RUN) -m pytest
+# mypy runs on one core: the tests begin meanwhile.
+test quick: $(VENV)/installed
+	@$(MAKE) --no-print-directory --jobs 3 lint types pytest-$@
 
-quick: lint types
-	$(RUN) -m pytest -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
+pytest-test: $(VENV)/installed
+	$(PYTEST)
+
+pytest-quick: $(VENV)/installed
+	$(PYTEST) -m "not slow" --ignore tests/benchmarks --ignore-glob "$(CURDIR)/tests/test_*.py"
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check $(PACKAGES)
@@ -41,6 +49,11 @@ lint: $(VENV)/installed
 
 types: $(VENV)/installed
 	$(VENV)/bin/mypy $(PACKAGES)
+
+docs: $(VENV)/docs_installed
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	@echo "The site is build/site/index.html. To read it in a browser, with its search:"
+	@echo "    $(RUN) -m http.server --directory build/site"
 
 $(VENV)/installed: pyproject.toml constraints-3.11.txt constraints-3.12.txt
 	@if [ -n "$(FOUND)" ]; then \
@@ -68,6 +81,10 @@ $(VENV)/installed: pyproject.toml constraints-3.11.txt constraints-3.12.txt
 			echo "this machine. pip takes its default, on Linux PyTorch for CUDA, 2.5 GB."; }; \
 	fi
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+$(VENV)/docs_installed: $(VENV)/installed
+	$(INSTALL) --editable ".[docs]"
 	touch $@
 
 clean:

@@ -1,9 +1,10 @@
-"""The search over hyper-parameters: A2C and A2C + CPC with the same triples, pair by pair.
+"""The search over hyper-parameters: A2C and A2C + CPC with the same points, pair by pair.
 
-Run as `python -m analysis.search RUN... [--out FIGURE]`. A triple is (entropy cost, learning rate,
-RMSProp's epsilon); a pair is a level's two arms with the same triple. It prints, and writes beside
-FIGURE as .md and .csv: each pair, the best triple of each arm and level, and whether CPC wins more
-often than chance would have it (sign test). FIGURE shows the pairs' scores against each other.
+Run as `python -m analysis.search RUN... [--out FIGURE]`. A point is (entropy cost, learning rate,
+RMSProp's epsilon, clip of the gradient's norm); a pair is a level's two arms with the same point.
+It prints, and writes beside FIGURE as .md and .csv: each pair, the best point of each arm and
+level, and whether CPC wins more often than chance would have it (sign test). FIGURE sets the
+pairs' scores against each other.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from analysis.comparison import CPC
 from analysis.figure import add_caption, check_figure_path, house_style, new_figure
 from analysis.report import NOTHING, markdown, number, save_report
 from analysis.scores import FINAL_SHARE
-from analysis.trials import SCORES, SEARCHED, Trial, read_trials, sign_test, triple_text
+from analysis.trials import SCORES, SEARCHED, Trial, point_text, read_trials, sign_test
 
 TESTS_HEADER = (
     "level",
@@ -41,17 +42,18 @@ TESTS_NOTE = (
 BEST_HEADER = (
     "level",
     "arm",
-    "best triple by final return",
+    "best point by final return",
     "final return",
-    "best triple by mean return over training",
+    "best point by mean return over training",
     "mean return over training",
 )
-BEST_NOTE = "Triples: entropy cost, learning rate, RMSProp's epsilon."
+BEST_NOTE = "Points: entropy cost, learning rate, RMSProp's epsilon, clip of the gradient's norm."
 PAIRS_HEADER = (
     "level",
     "entropy cost",
     "learning rate",
     "epsilon",
+    "clip",
     "entropy: A2C",
     "A2C + CPC",
     "final return: A2C",
@@ -111,13 +113,13 @@ def _best_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
             for score in SCORES:
                 reached = [getattr(trial.outcomes[aux], score) for trial in own]
                 best = int(np.argmax(np.nan_to_num(reached, nan=-np.inf)))
-                row += [triple_text(own[best].triple), number(reached[best])]
+                row += [point_text(own[best].point), number(reached[best])]
             rows.append(tuple(row))
     return rows
 
 
 def _pair_row(pair: Trial) -> tuple[str, ...]:
-    row = [pair.level, *(f"{value:.3g}" for value in pair.triple)]
+    row = [pair.level, *(f"{value:.3g}" for value in pair.point)]
     row += [number(pair.outcomes[aux].entropy) for aux in (BASELINE, CPC)]
     for score in SCORES:
         row += [*map(number, pair.scores(score)), number(pair.difference(score))]
@@ -125,11 +127,11 @@ def _pair_row(pair: Trial) -> tuple[str, ...]:
 
 
 def records(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """A row per level, triple and arm for a CSV."""
+    """A row per level, point and arm for a CSV."""
     return [
         {
             "level": trial.level,
-            **{key.rpartition(".")[2]: v for key, v in zip(SEARCHED, trial.triple, strict=True)},
+            **{key.rpartition(".")[2]: v for key, v in zip(SEARCHED, trial.point, strict=True)},
             "aux": aux,
             **outcome._asdict(),
         }

@@ -1,9 +1,11 @@
-"""The trials of a search over hyper-parameters, paired: A2C and A2C + CPC with the same triple.
+"""The trials of a search over hyper-parameters, paired: A2C and A2C + CPC with the same point.
 
-A triple is (entropy cost, learning rate, RMSProp's epsilon).
+A point is (entropy cost, learning rate, RMSProp's epsilon, clip of the gradient's norm); no clip is
+inf.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +19,14 @@ from analysis.comparison import CPC, level_order
 from analysis.runs import Run, differing_settings
 from analysis.scores import area, final_entropy, final_return, finished_runs
 
-SEARCHED = ("agent.entropy_cost", "agent.learning_rate", "agent.rmsprop_epsilon")
+CLIP = "agent.max_grad_norm"
+SEARCHED = ("agent.entropy_cost", "agent.learning_rate", "agent.rmsprop_epsilon", CLIP)
 SCORES = {"final_return": "final return", "mean_return": "mean return over training"}
-Triple = tuple[float, float, float]
+Point = tuple[float, float, float, float]
 
 
 class Outcome(NamedTuple):
-    """What one arm reached with one triple, mean over its seeds."""
+    """What one arm reached with one point, mean over its seeds."""
 
     entropy: float  # of the policy, nats, over the last tenth of training; NaN if not recorded
     final_return: float
@@ -32,10 +35,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One level's outcomes with one triple, by arm; a pair where there are both."""
+    """One level's outcomes with one point, by arm; a pair where there are both."""
 
     level: str
-    triple: Triple
+    point: Point
     outcomes: dict[str, Outcome]
 
     @property
@@ -54,7 +57,7 @@ class Trial:
 
 
 def read_trials(run_dirs: Iterable[Path]) -> tuple[list[Trial], list[str]]:
-    """All trials by level and triple, and sentences on what is left out.
+    """All trials by level and point, and sentences on what is left out.
 
     `run_dirs` are taken as `find_runs` does. Raises ValueError: as `finished_runs`, no pair, a run
     without the searched settings, runs of a level that differ in more than these.
@@ -63,20 +66,20 @@ def read_trials(run_dirs: Iterable[Path]) -> tuple[list[Trial], list[str]]:
     runs = sorted((run for run in finished if run.aux in (BASELINE, CPC)), key=level_order)
     trials = []
     for level, group in itertools.groupby(runs, key=lambda run: run.level):
-        level_runs = sorted(group, key=_triple)
-        _check_that_only_triples_differ(level, level_runs)
-        for triple, same in itertools.groupby(level_runs, key=_triple):
+        level_runs = sorted(group, key=_point)
+        _check_that_only_points_differ(level, level_runs)
+        for point, same in itertools.groupby(level_runs, key=_point):
             tried = list(same)
             by_arm = {aux: [run for run in tried if run.aux == aux] for aux in (BASELINE, CPC)}
             outcomes = {aux: _outcome(seeds) for aux, seeds in by_arm.items() if seeds}
-            trials.append(Trial(level, triple, outcomes))
+            trials.append(Trial(level, point, outcomes))
     if not any(trial.is_pair for trial in trials):
         raise ValueError(
             f"there is no pair: {NAMES[BASELINE]} and {NAMES[CPC]} of one level with equal "
             f"{', '.join(SEARCHED)}"
         )
     alone = [
-        f"{trial.level} {triple_text(trial.triple)} ({NAMES[aux]} only)"
+        f"{trial.level} {point_text(trial.point)} ({NAMES[aux]} only)"
         for trial in trials
         for aux in trial.outcomes
         if not trial.is_pair
@@ -89,15 +92,15 @@ def _outcome(runs: Sequence[Run]) -> Outcome:
     return Outcome(*(float(mean) for mean in np.mean(scores, axis=0)))
 
 
-def _triple(run: Run) -> Triple:
+def _point(run: Run) -> Point:
     try:
-        entropy_cost, learning_rate, epsilon = (float(run.settings[key]) for key in SEARCHED)
+        entropy_cost, learning_rate, epsilon = (float(run.settings[key]) for key in SEARCHED[:3])
     except KeyError as error:
         raise ValueError(f"{run.folder} has no setting {error}, which the search is over") from None
-    return entropy_cost, learning_rate, epsilon
+    return entropy_cost, learning_rate, epsilon, float(run.settings.get(CLIP, math.inf))
 
 
-def _check_that_only_triples_differ(level: str, runs: Sequence[Run]) -> None:
+def _check_that_only_points_differ(level: str, runs: Sequence[Run]) -> None:
     names: set[str] = set()
     for run in runs:
         first_of_arm = next(other for other in runs if other.aux == run.aux)
@@ -124,6 +127,6 @@ def sign_test(differences: Sequence[float]) -> tuple[int, int, float]:
     return wins, wins + losses, float(p)
 
 
-def triple_text(triple: Triple) -> str:
-    """The three values, as a reader meets them."""
-    return ", ".join(f"{value:.3g}" for value in triple)
+def point_text(point: Point) -> str:
+    """The four values, as a reader meets them."""
+    return ", ".join(f"{value:.3g}" for value in point)

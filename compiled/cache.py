@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -76,6 +77,14 @@ class _OnlyHere(caching.CompileResultCacheImpl):
 
 class _CheckedFiles(caching.IndexDataCacheFile):
     """A kernel's index and code, with a hash behind each, where unpickling does not read it."""
+
+    def _data_name(self, number: int) -> str:
+        """A new name: two processes that give one number would write to one file.
+
+        Numba writes the index first. The one would then run the kernel of the other, for types that
+        are not its own.
+        """
+        return self._data_name_pattern.replace("{number:d}", uuid.uuid4().hex)
 
     def _dump(self, content: Any) -> bytes:
         pickled: bytes = super()._dump(content)

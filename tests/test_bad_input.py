@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import evaluate
+import train_agent
 from configs import learners
 from tests.campaigns import bad_input
 from tests.known_answer_envs import RandomEnds
@@ -22,7 +23,7 @@ def tiny_env(config, num_envs, **keywords):
 
 
 @pytest.fixture(autouse=True)
-def tiny_world(monkeypatch, tmp_path):
+def tiny_world(monkeypatch, tmp_path, no_figures):
     for module in (learners, evaluate):
         monkeypatch.setattr(module, "make_vec_env", tiny_env)
     monkeypatch.chdir(tmp_path)
@@ -34,6 +35,7 @@ def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learners, "make_vec_env", tiny_env)
+        patch.setattr(train_agent, "draw_figures", lambda *run: None)
         patch.chdir(folder)
         assert train() == 0
     return folder

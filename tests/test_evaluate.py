@@ -145,7 +145,7 @@ class RandomImages(RandomEnds):
         return np.full((36, 48, 3), 200, np.uint8)
 
 
-def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys):
+def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys, no_figures):
     monkeypatch.chdir(tmp_path)
     for module in (learners, command):
         monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomImages(n))
@@ -163,7 +163,7 @@ def numbers(path):
     return json.loads(Path(path).read_text())
 
 
-def test_agent_plays_in_another_world(monkeypatch, tmp_path, capsys):
+def test_agent_plays_in_another_world(monkeypatch, tmp_path, capsys, no_figures):
     """Trained on images, it plays another level in (a stand-in of) DeepMind Lab."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(STAND_IN)
@@ -221,7 +221,7 @@ def test_environments_are_the_runs_own_but_for_what_is_asked():
         environments("env.backend=labsim", "env.hud=full")
 
 
-def test_environments_that_fail_in_every_episode_end_it(monkeypatch, tmp_path, capfd):
+def test_environments_that_fail_in_every_episode_end_it(monkeypatch, tmp_path, capfd, no_figures):
     monkeypatch.chdir(tmp_path)
     small = ["env.num_envs=3", "agent.network.hidden_size=11", "agent.unroll_length=5"]
     settings = ["env=gymnasium", "env.id=CartPole-v1", *small, "device=cpu", "total_frames=15"]
@@ -238,7 +238,7 @@ def test_environments_that_fail_in_every_episode_end_it(monkeypatch, tmp_path, c
     assert not Path("no.json").exists()
 
 
-def test_result_is_written_whole_or_not_at_all(monkeypatch, tmp_path, capsys):
+def test_result_is_written_whole_or_not_at_all(monkeypatch, tmp_path, capsys, no_figures):
     monkeypatch.chdir(tmp_path)
     for module in (learners, command):
         monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomEnds(n))

@@ -78,7 +78,7 @@ def test_run_and_evaluation(capsys):
     assert "observations of shape (4,) cannot be filmed" in capsys.readouterr().err
 
 
-def test_workers_may_be_killed_and_stopped_five_times_in_a_row(before_update, caplog):
+def test_workers_may_be_killed_and_stopped_five_times_in_a_row(before_update, caplog, no_figures):
     def strike(learner):
         if 10 <= learner.updates < 15:
             number = signal.SIGSTOP if learner.updates % 2 else signal.SIGKILL
@@ -119,7 +119,7 @@ def test_nothing_is_left_after_an_exception_in_the_learner(before_update, capsys
     assert not any(map(running, processes))
 
 
-def test_a_run_that_continues_begins_new_episodes(before_update, caplog):
+def test_a_run_that_continues_begins_new_episodes(before_update, caplog, no_figures):
     def stop(learner):
         if learner.updates == 11:
             os.kill(os.getpid(), signal.SIGINT)
@@ -156,7 +156,7 @@ def test_bad_setting(settings, words, capsys):
     assert words in line
 
 
-def test_module_in_the_current_folder_is_found():
+def test_module_in_the_current_folder_is_found(no_figures):
     Path("mine.py").write_text(
         "import gymnasium\n"
         "from gymnasium.envs.classic_control import CartPoleEnv\n"

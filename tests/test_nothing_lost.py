@@ -32,11 +32,6 @@ def tiny_world(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr(train_agent, "draw_figures", lambda *run: None)
-
-
-@pytest.fixture
 def stopped(monkeypatch, capsys):
     """A run that was stopped after 4 updates."""
     with monkeypatch.context() as patch:

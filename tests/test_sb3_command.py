@@ -61,7 +61,7 @@ def test_trains_continues_and_is_evaluated(monkeypatch, capsys):
     assert "(7 episodes)" in capsys.readouterr().out
 
 
-def test_figure_tells_sb3s_agent_from_ours():
+def test_figure_tells_sb3s_agent_from_ours(no_figures):
     assert train() == 0
     assert train_agent.main([*TINY, "agent=a2c_laptop"]) == 0
     (axes,) = return_figure([Path("runs")]).axes

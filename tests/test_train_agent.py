@@ -109,7 +109,7 @@ def test_run_leaves_everything_it_promises(capsys):
     assert set(os.listdir(".")) == {"runs"}
 
 
-def test_finished_run_says_so_and_trains_no_more(capsys):
+def test_finished_run_says_so_and_trains_no_more(capsys, no_figures):
     assert train() == 0
     before = (FOLDER / "none/seed_1/progress.csv").read_bytes()
     capsys.readouterr()
@@ -127,7 +127,9 @@ def kill():
     [(lambda: os.kill(os.getpid(), signal.SIGTERM), 143), (kill, 1)],
     ids=["SIGTERM", "crash"],
 )
-def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(monkeypatch, stop, exit_code):
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    monkeypatch, stop, exit_code, no_figures
+):
     """Stopped between two rows and between two checkpoints; the crash falls back on one."""
     assert train("aux=cpc", "run_root=whole") == 0
     with monkeypatch.context() as patch:
@@ -153,7 +155,7 @@ def test_signal_saves_the_update_it_came_in(monkeypatch, capsys):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_run_continues_with_other_threads_or_on_another_device(monkeypatch):
+def test_run_continues_with_other_threads_or_on_another_device(monkeypatch, no_figures):
     with monkeypatch.context() as patch:
         stop_after(patch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
         assert train() == 143
@@ -194,7 +196,7 @@ def test_a_lost_shard_stops_with_the_cause_and_keeps_the_checkpoint(
     assert "latest.pt (420 frames)" in line
 
 
-def test_longer_run_continues_with_leave(capsys):
+def test_longer_run_continues_with_leave(capsys, no_figures):
     assert train() == 0
     assert train("total_frames=2400") == 2
     assert "resume.extend=true" in capsys.readouterr().err
@@ -271,7 +273,7 @@ def test_printed_commands_are_quoted_for_a_shell(capsys):
     assert "tensorboard --logdir 'my runs (1)/labsim/room_watermaze/a2c_laptop'" in printed
 
 
-def test_run_starts_from_the_weights_of_another(capsys):
+def test_run_starts_from_the_weights_of_another(capsys, no_figures):
     assert train("total_frames=60") == 0
     first = checkpoint.load(FOLDER / "none/seed_1/latest.pt")["learner"]
     other = f"start_from={FOLDER / 'none/seed_1'}"
@@ -288,7 +290,7 @@ def test_run_starts_from_the_weights_of_another(capsys):
     assert "There is no checkpoint nowhere/latest.pt." in capsys.readouterr().err
 
 
-def test_settings_from_a_file_and_from_the_config_of_a_run(capsys):
+def test_settings_from_a_file_and_from_the_config_of_a_run(capsys, no_figures):
     Path("mine.yaml").write_text("total_frames: 120\nagent:\n  unroll_length: 7\ntag: it's\n")
     assert train_agent.main([*TINY[:2], *TINY[3:8], "mine.yaml", "tag=file"]) == 0
     folder = FOLDER / "none-file/seed_1"

@@ -1,4 +1,5 @@
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +14,15 @@ MakeRun = Callable[..., Path]
 
 @pytest.fixture
 def make_trial(make_run: MakeRun) -> Callable[..., Path]:
-    """A run of one triple, named by a number, with a constant return and an entropy of 1.5."""
+    """A run of one point, named by a number, with a constant return and an entropy of 1.5."""
 
-    def make(aux: str, triple: int, value: float, **changes: object) -> Path:
+    def make(aux: str, point: int, value: float, **changes: object) -> Path:
         settings: dict[str, object] = {
-            "agent__entropy_cost": 0.001 * triple,
+            "agent__entropy_cost": 0.001 * point,
             "agent__learning_rate": 0.0002,
             "agent__rmsprop_epsilon": 1e-5,
-            "tag": f"triple-{triple}",
+            "agent__max_grad_norm": None,
+            "tag": f"point-{point}",
         }
         rows = [(50 * i, value) for i in range(1, 21)]
         folder = make_run(aux, 201, rows, **(settings | changes))
@@ -43,21 +45,22 @@ def search(make_trial: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def test_runs_of_equal_triples_are_pairs(search: Path) -> None:
+def test_runs_of_equal_points_are_pairs(search: Path) -> None:
     trials, notes = read_trials([search])
     pairs = [trial for trial in trials if trial.is_pair]
-    assert [(pair.level, pair.triple) for pair in pairs] == [
-        ("room_watermaze", (0.002, 0.0002, 1e-5)),
-        ("room_watermaze", (0.003, 0.0002, 1e-5)),
-        ("seekavoid_arena_01", (0.005, 0.0002, 1e-5)),
+    assert [(pair.level, pair.point) for pair in pairs] == [
+        ("room_watermaze", (0.002, 0.0002, 1e-5, math.inf)),
+        ("room_watermaze", (0.003, 0.0002, 1e-5, math.inf)),
+        ("seekavoid_arena_01", (0.005, 0.0002, 1e-5, math.inf)),
     ]
     assert [pair.scores("final_return") for pair in pairs] == [(11, 13), (17, 7), (3, 19)]
     assert [pair.difference("mean_return") for pair in pairs] == pytest.approx([2, -10, 16])
     assert pairs[0].outcomes["cpc"].entropy == 1.5
-    assert notes == ["Without a partner: room_watermaze 0.007, 0.0002, 1e-05 (A2C + CPC only)."]
+    (note,) = notes
+    assert note == "Without a partner: room_watermaze 0.007, 0.0002, 1e-05, inf (A2C + CPC only)."
 
 
-def test_seeds_of_one_triple_are_averaged(make_trial: Callable[..., Path], tmp_path: Path) -> None:
+def test_seeds_of_one_point_are_averaged(make_trial: Callable[..., Path], tmp_path: Path) -> None:
     make_trial("none", 2, 11.0)
     make_trial("cpc", 2, 13.0)
     make_trial("cpc", 2, 17.0, root="runs/more")
@@ -90,13 +93,13 @@ def test_the_tables(search: Path) -> None:
         ["seekavoid_arena_01", "1", "1 of 1", "1", "1 of 1", "1"],
         ["all levels", "3", "2 of 3", "1", "2 of 3", "1"],
     ]
-    best = ["0.003, 0.0002, 1e-05", "17.00"]
+    best = ["0.003, 0.0002, 1e-05, inf", "17.00"]
     assert cells[5] == ["room_watermaze", "A2C", *best, *best]
-    best = ["0.002, 0.0002, 1e-05", "13.00"]
+    best = ["0.002, 0.0002, 1e-05, inf", "13.00"]
     assert cells[6] == ["room_watermaze", "A2C + CPC", *best, *best]
     scores = ["17.00", "7.00", "-10.00"]
     assert cells[11] == [
-        *("room_watermaze", "0.003", "0.0002", "1e-05", "1.50", "1.50"),
+        *("room_watermaze", "0.003", "0.0002", "1e-05", "inf", "1.50", "1.50"),
         *scores,
         *scores,
     ]
@@ -112,7 +115,7 @@ def test_a_score_that_is_unknown_is_never_the_best(
             "frames,return,successes,first_success_seconds,later_success_seconds\n500,9,0,,\n"
         )
     text = report(*read_trials([tmp_path / "runs"]))
-    best = "| 0.002, 0.0002, 1e-05 | 1.00 | 0.003, 0.0002, 1e-05 | 9.00 |"
+    best = "| 0.002, 0.0002, 1e-05, inf | 1.00 | 0.003, 0.0002, 1e-05, inf | 9.00 |"
     assert f"| room_watermaze | A2C {best}" in text
     assert "| – | – | – | 9.00 | 9.00 | 0.00 |" in text
 
@@ -154,6 +157,7 @@ def test_the_command(search: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         "entropy_cost": "0.002",
         "learning_rate": "0.0002",
         "rmsprop_epsilon": "1e-05",
+        "max_grad_norm": "inf",
         "aux": "none",
         "entropy": "1.5",
         "final_return": "11",

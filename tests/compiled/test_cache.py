@@ -18,6 +18,7 @@ from envs.labsim import physics
 
 ROOT = cache.ROOT
 LABSIM = ROOT / "envs" / "labsim"
+NOT_SOURCES = shutil.ignore_patterns("__pycache__")  # other processes write there
 # `cell_of` is in lasertag_walking.py; the size of a cell, which it uses, in text_maze.py.
 CELL_OF = """
 from envs.labsim.levels.lasertag_walking import cell_of
@@ -43,8 +44,8 @@ def run(program: str, tree: Path, cache_home: Path) -> int:
 def test_a_changed_constant_in_another_file_gives_new_kernels_of_labsim(tmp_path):
     """Numba alone would reuse the old ones: the file of the kernel has not changed."""
     tree, home = tmp_path / "tree", tmp_path / "cache"
-    shutil.copytree(ROOT / "envs", tree / "envs", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "compiled", tree / "compiled")
+    for package in ("envs", "compiled"):
+        shutil.copytree(ROOT / package, tree / package, ignore=NOT_SOURCES)
     assert run(CELL_OF, tree, home) == 8
     maze = tree / "envs" / "labsim" / "text_maze.py"
     maze.write_text(maze.read_text().replace("CELL = 100.0 ", "CELL = 50.0 "))
@@ -70,7 +71,7 @@ def test_what_kernels_of_labsim_import_from_elsewhere_is_in_their_caches_key():
 def test_a_changed_constant_in_another_file_gives_a_new_kernel(tmp_path):
     tree, home = tmp_path / "tree", tmp_path / "cache"
     (tree / "inner").mkdir(parents=True)
-    shutil.copytree(ROOT / "compiled", tree / "compiled")
+    shutil.copytree(ROOT / "compiled", tree / "compiled", ignore=NOT_SOURCES)
     constant = tree / "inner" / "constant.py"
     constant.write_text("NUMBER = 1\n")
     (tree / "between.py").write_text("from inner import constant\nNUMBER = constant.NUMBER\n")
@@ -175,6 +176,23 @@ def test_a_damaged_cache_is_made_anew(kind, damage, one_kernel, capsys):
     assert kernel() == 7
     assert capsys.readouterr().err == ""
     assert sum(kernel.stats.cache_hits.values()) == 1
+
+
+def test_two_processes_that_save_at_once_write_two_files(tmp_path, monkeypatch):
+    """The second has read the index before the first wrote it, and ends in between."""
+    first, second = (cache._CheckedFiles(str(tmp_path), "number", "stamp") for _ in range(2))
+    save_data = first._save_data
+    monkeypatch.setattr(second, "_load_index", dict)
+
+    def interrupted(*arguments):
+        second.save("float64", 2)
+        save_data(*arguments)
+
+    monkeypatch.setattr(first, "_save_data", interrupted)
+    first.save("float32", 1)
+    later = cache._CheckedFiles(str(tmp_path), "number", "stamp")
+    assert later.load("float64") == 2
+    assert later.load("float32") in (1, None)
 
 
 def test_a_cache_without_room_is_done_without(one_kernel, monkeypatch, capsys):
