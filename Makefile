@@ -24,7 +24,7 @@ SEEDS ?= 1,2,3
 .PHONY: train compare test quick pytest-test pytest-quick lint types docs clean
 
 train: $(VENV)/installed
-	@echo "Trains $(FRAMES) frames: 20 million take about 12 minutes on two cores of an AMD EPYC."
+	@echo "Trains $(FRAMES) frames: 20 million take 10 to 12 minutes on two cores of an AMD EPYC."
 	@echo "Ctrl-C and the same command again continue; FRAMES=2_000_000 trains a tenth."
 	$(RUN) train_agent.py env=room_watermaze aux=cpc total_frames=$(FRAMES)
 

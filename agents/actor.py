@@ -1,20 +1,25 @@
-"""Acting: environments and network fill a rollout, row by row."""
+"""Acting: environments and network fill a rollout, row by row.
+
+`Actor` does it in a group of environments, `Shard` has all groups of one process and the network's
+work for them, acting and learning.
+"""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.batched_env import BatchedEnv, SplitEnv, StepResult, episode_ended
+from agents.batched_env import BatchedEnv, GroupedEnv, SplitEnv, StepResult, episode_ended
+from agents.config import AgentConfig
 from agents.devices import SideStream
 from agents.episodes import Episode, EpisodeTracker
+from agents.joined_state import join, part
 from agents.networks import Agent, CoreState
 from agents.passes import Pass
-from agents.rollout import Rollout
-from compiled.cache import kernel
+from agents.rollout import Batch, Rollout
 
 
 class Actor:
@@ -116,24 +121,17 @@ class Actor:
         """Fill in what followed action[t]."""
         rows = self._arrays
         ended = episode_ended(result)
-        write_outcome(
-            result.reward,
-            ended,
-            self.clip_rewards,
-            self.discount,
-            rows["action"][t],
-            rows["reward"][t],
-            rows["discount"][t],
-            rows["is_first"][t + 1],
-            rows["last_action"][t + 1],
-            rows["last_reward"][t + 1],
-        )
+        clipped = result.reward.clip(-1, 1)
+        rows["reward"][t] = clipped if self.clip_rewards else result.reward
+        rows["discount"][t] = np.where(ended, 0.0, self.discount)
+        rows["is_first"][t + 1] = ended
+        rows["last_action"][t + 1] = np.where(ended, -1, rows["action"][t])
+        rows["last_reward"][t + 1] = np.where(ended, 0.0, clipped)
         rows["valid"][t] = True if result.lost is None else ~result.lost
         if self.bootstrap_on_timeout and result.truncated.any():
             # A time limit cut the episode: what would have followed is worth the value of the
             # last observation. The new episode's row t+1 must not stand in for it.
-            clipped = torch.from_numpy(result.reward.clip(-1, 1))
-            self.host.reward[t] += self._timeout_value(t, result, clipped)
+            self.host.reward[t] += self._timeout_value(t, result, torch.from_numpy(clipped))
 
     def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
         """Discounted value [B] of the final observation where a time limit ended it, else 0."""
@@ -201,34 +199,100 @@ def collect(actors: Sequence[Actor], exponential_noise: Tensor) -> list[Episode]
     return episodes
 
 
-@kernel
-def write_outcome(
-    paid: Any,
-    ended: Any,
-    clip: Any,
-    gamma: Any,
-    action: Any,
-    reward: Any,
-    discount: Any,
-    is_first: Any,
-    last_action: Any,
-    last_reward: Any,
-) -> None:
-    """Write what followed the actions of a row.
+class Shard:
+    """Environments of a batch, all of them or a core's, and the network's work for them.
 
     Args:
-        paid: [B] float32, the environments' rewards.
-        ended: [B] bool, where the next observation opens an episode.
-        clip: whether the loss sees rewards clipped.
-        gamma: the discount within an episode.
-        action: [B] int64, this row of the rollout's.
-        reward, discount: receive this row's, [B] float32.
-        is_first, last_action, last_reward: receive the next row's, [B] bool, int64, float32.
+        envs: these environments, in groups or not; closed with the shard.
+        config: hyper-parameters.
+        agent: the network, on the device of the batch.
+        make_pass: makes the agent's pass for a rollout.
+        batch: their part of the batch, which this shard fills.
+        gradients: receive what this shard adds to the gradients of the agent's parameters; each
+            call of `backward` overwrites them.
     """
-    for b in range(len(paid)):
-        clipped = min(max(paid[b], np.float32(-1)), np.float32(1))
-        reward[b] = clipped if clip else paid[b]
-        discount[b] = 0 if ended[b] else gamma
-        is_first[b] = ended[b]
-        last_action[b] = -1 if ended[b] else action[b]
-        last_reward[b] = 0 if ended[b] else clipped
+
+    def __init__(
+        self,
+        envs: BatchedEnv,
+        config: AgentConfig,
+        agent: Agent,
+        make_pass: Callable[[Agent, Rollout], Pass],
+        batch: Batch,
+        gradients: Sequence[Tensor],
+    ) -> None:
+        self.agent = agent
+        self.batch = batch
+        self.gradients = gradients
+        self.envs = envs
+        T, device, space = len(batch.action), batch.action.device, envs.single_observation_space
+
+        def allocate(where: torch.device) -> Rollout:
+            return Rollout.allocate(T, envs.num_envs, space, agent.hidden_size, where)
+
+        host = allocate(torch.device("cpu"))
+        self.rollout = host
+        if device.type != "cpu":
+            self.rollout = allocate(device)._replace(is_first=host.is_first, valid=host.valid)
+        self.network = make_pass(agent, self.rollout)
+        groups = envs.groups if isinstance(envs, GroupedEnv) else [envs]
+        ends = itertools.accumulate((group.num_envs for group in groups), initial=0)
+        self._group_envs = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self.actors = []
+        for group, own in zip(groups, self._group_envs, strict=True):
+            host_part = host.select_envs(own.start, own.stop)
+            device_part = host_part
+            if self.rollout is not host:
+                device_part = self.rollout.select_envs(own.start, own.stop)
+            self.actors.append(
+                Actor(
+                    group,
+                    agent,
+                    host_part,
+                    device_part,
+                    self.network.select_envs(own.start, own.stop),
+                    discount=config.discount,
+                    clip_rewards=config.clip_rewards,
+                    bootstrap_on_timeout=config.bootstrap_on_timeout,
+                )
+            )
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin an episode in every environment."""
+        for actor, own in zip(self.actors, self._group_envs, strict=True):
+            actor.start(seeds[own])
+
+    def collect(self) -> list[Episode]:
+        """Act for T steps; fill the batch; return the episodes that ended."""
+        with self.agent.autocast():
+            episodes = collect(self.actors, self.batch.exponential_noise)
+        for name in ("is_first", "action", "reward", "discount", "valid"):
+            getattr(self.batch, name).copy_(getattr(self.rollout, name))
+        for kept, output in zip(self.batch.outputs, self.network.outputs(), strict=True):
+            kept.copy_(output.detach())
+        return episodes
+
+    def backward(self, retain_graph: bool = False) -> None:
+        """Carry the gradients in the batch on to the agent's parameters."""
+        gradients = self.network.gradients(self.batch.grad, retain_graph)
+        for own, gradient in zip(self.gradients, gradients, strict=True):
+            own.copy_(gradient)
+
+    def metrics(self) -> dict[str, float]:
+        """What the environments have to report of themselves; see records.metrics."""
+        if not isinstance(self.envs, GroupedEnv):
+            return {}
+        return {"env/worker_restarts": float(self.envs.worker_restarts)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next `collect` depends on, beside parameters; entries are per environment."""
+        return join([actor.state_dict() for actor in self.actors])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state of as many environments."""
+        for actor, own in zip(self.actors, self._group_envs, strict=True):
+            actor.load_state_dict(part(state, own))
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()

@@ -1,58 +1,10 @@
 """Settings of the agent and of its learning rule."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-ENCODERS = ("auto", "shallow", "deep", "mlp")
-CORES = ("lstm", "none")
-PRECISIONS = ("auto", "float32", "bfloat16")
-MAX_SIZE = 2**16  # of layers
+from agents.networks import NetworkConfig
+
 MAX_STEPS = 10**6  # between two updates
-SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
-
-
-@dataclass
-class NetworkConfig:
-    """Shape of the network.
-
-    `encoder`: "shallow" or "deep" (IMPALA, figure 3) for images, "mlp" for vectors; "auto" takes
-    what fits the observations. `core`: "lstm", or "none" for no memory: then the heads read the
-    embedding alone.
-    """
-
-    encoder: str = "shallow"
-    hidden_size: int = 256  # of the embedding and of the LSTM (IMPALA, figure 3)
-    core: str = "lstm"
-    precision: str = "auto"  # of the layers' products; auto: bfloat16 on a GPU, else float32
-
-    def validate(self) -> None:
-        """Raise ValueError, in one sentence, for a value that is not allowed."""
-        for name, allowed in (("encoder", ENCODERS), ("core", CORES), ("precision", PRECISIONS)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(
-                    f"agent.network.{name} is {value!r}; allowed: {', '.join(allowed)}."
-                )
-        if not 1 <= self.hidden_size <= MAX_SIZE:
-            raise ValueError(
-                f"agent.network.hidden_size is {self.hidden_size}; "
-                f"it must be at least 1 and at most {MAX_SIZE:,}."
-            )
-
-    def for_observations(self, shape: tuple[int, ...]) -> "NetworkConfig":
-        """The same with an encoder for observations of `shape`, [H, W, C] or [D], in auto's place.
-
-        Raises ValueError: images are too small for the shallow encoder.
-        """
-        small = len(shape) == 3 and min(shape[:2]) < SHALLOW_SIZE
-        if self.encoder == "auto":
-            fitting = "mlp" if len(shape) == 1 else "deep" if small else "shallow"
-            return replace(self, encoder=fitting)
-        if self.encoder == "shallow" and small:
-            raise ValueError(
-                f"agent.network.encoder=shallow needs images of at least {SHALLOW_SIZE}x"
-                f"{SHALLOW_SIZE} pixels, but these are {shape[0]}x{shape[1]}; deep takes them."
-            )
-        return self
 
 
 @dataclass
@@ -71,7 +23,7 @@ class AgentConfig:
     entropy_cost: float = 2.5e-4
     value_cost: float = 0.5  # times 1/2 sum (return - value)^2
     rmsprop_epsilon: float = 0.1  # inside the root, as in TensorFlow
-    rmsprop_bias_correction: bool = False  # True: full steps from the start; see agents.rmsprop
+    rmsprop_bias_correction: bool = False  # True: full steps from the start; see agents.a2c
     max_grad_norm: float | None = None  # null: no clipping
     clip_rewards: bool = True  # to [-1, 1] in the loss; the LSTM's input is clipped always
     normalize_advantages: bool = False  # to unit variance over the rollout, in the policy loss

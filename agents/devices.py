@@ -68,17 +68,18 @@ def prepare_worker() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let each of PyTorch's operations use this thread alone.
+    """Let each of PyTorch's operations use this thread alone, as `prepare_worker` does for good.
 
     Its other threads go on looking for work for milliseconds after an operation, on cores that the
     shards of a batch need.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    prepare_worker()
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
 
 
 def new_generator(seed: int, stream: int, device: torch.device) -> torch.Generator:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SHALLOW_SIZE = 20  # pixels: smaller images leave nothing for the shallow net's second convolution
+
 
 def _image_to_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """[N, H, W, C] uint8 -> [N, C, H, W] in 0..255, channels last in memory.
@@ -98,4 +100,9 @@ class MLPEncoder(nn.Module):
         return torch.tanh(self.fc2(torch.tanh(self.fc1(vectors.float()))))
 
 
-ENCODER_CLASSES = {"shallow": ShallowEncoder, "deep": DeepEncoder, "mlp": MLPEncoder}
+# By name, each made from (shape of an observation, embedding size): docs/change_the_agent.md.
+ENCODER_CLASSES: dict[str, type[nn.Module]] = {
+    "shallow": ShallowEncoder,
+    "deep": DeepEncoder,
+    "mlp": MLPEncoder,
+}

@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.a2c import A2CLoss, a2c_loss, whole_loss
+from agents.a2c import A2CLoss, RMSprop, a2c_loss, whole_loss
+from agents.actor import Shard
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import new_generator, one_thread, restore_generator
 from agents.episodes import Episode
 from agents.fast.choose import choose_pass
 from agents.fast.rmsprop import OnePassRMSprop
+from agents.joined_state import join, part
 from agents.networks import Agent
 from agents.parallel.gradient_sum import GradientSum
 from agents.parallel.ranks import ALONE, Ranks
-from agents.parallel.shard import join, part
 from agents.parallel.shards import Shards, split
-from agents.rmsprop import RMSprop
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
 from agents.state_check import load_rmsprop, require_between, require_form
@@ -143,9 +143,14 @@ class Learner:
         )
         self._batch = Batch.allocate(T, B, num_actions, size, device)
         self._noise = self._batch.exponential_noise.new_empty(T, num_envs, num_actions)
-        self._shards = Shards(
-            envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
-        )
+        self._shards: Shard | Shards
+        if shards == 1:
+            gradients = [torch.zeros_like(p) for p in self._parameters]
+            self._shards = Shard(envs, config, self.agent, chosen.make, self._batch, gradients)
+        else:
+            self._shards = Shards(
+                envs_of, envs, make_envs, config, self.agent, chosen.make, self._batch
+            )
         self._action_generator = new_generator(seed, 0, device)
         self._aux_generator = new_generator(seed, 1, device)
         self._sum = GradientSum(ranks, num_envs, device)
@@ -282,7 +287,7 @@ class Learner:
         grad_embedding: Tensor,
         grad_context: Tensor,
         retain_graph: bool = False,
-    ) -> list[Tensor]:
+    ) -> Sequence[Tensor]:
         """Gradients of the agent's parameters, given those of its outputs.
 
         Those of embedding and context are the auxiliary loss's, before they are weighted. Each is
@@ -294,7 +299,8 @@ class Learner:
         of_aux = (grad_embedding, batch.grad_embedding), (grad_context, batch.grad_context)
         for gradient, out in of_aux:
             torch.mul(gradient.expand_as(out), self.aux_weight, out=out)
-        return self._shards.backward(retain_graph)
+        self._shards.backward(retain_graph)
+        return self._shards.gradients
 
     def _check_finite(self, of_ranks: dict[str, Tensor], norm: Tensor) -> bool:
         """Whether there is a valid row. Raises FloatingPointError that names what is not finite.
@@ -338,7 +344,7 @@ class Learner:
         "env/worker_restarts": how many of these were replaced since the run began.
         """
         rate = {"learning_rate": self.learning_rate}
-        of_envs = self._shards.first.metrics()
+        of_envs = self._shards.metrics()
         totals = self._ranks.total(torch.tensor([*of_envs.values()], dtype=torch.float64)).tolist()
         return {**rate, **dict(zip(of_envs, totals, strict=True)), **self._means.pop()}
 

@@ -1,24 +1,105 @@
-"""The network: an encoder, an LSTM core, policy and value heads (IMPALA, figure 3)."""
+"""The network: an encoder, a recurrent core, policy and value heads (IMPALA, figure 3)."""
 
 import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.config import NetworkConfig
-from agents.encoders import ENCODER_CLASSES
+from agents.encoders import ENCODER_CLASSES, SHALLOW_SIZE
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+MAX_SIZE = 2**16  # of layers
 
 
 class CoreState(NamedTuple):
-    """Memory of the LSTM: `hidden` and `cell`, each [B, H] float32."""
+    """Memory of the core: `hidden` and `cell`, each [B, H] float32; one of them may go unused."""
 
     hidden: Tensor
     cell: Tensor
+
+
+class LSTMCore(nn.LSTM):
+    """One LSTM layer. Any core has these two methods; `Agent` empties the memory at resets."""
+
+    def initialise(self) -> None:
+        """Draw the first weights."""
+        weight_ih, weight_hh, bias_ih, bias_hh = self.parameters()
+        nn.init.xavier_uniform_(weight_ih)
+        nn.init.xavier_uniform_(weight_hh)
+        nn.init.zeros_(bias_hh)
+        nn.init.zeros_(bias_ih)
+        with torch.no_grad():  # gates i, f, g, o: remember at first (TensorFlow's forget bias)
+            bias_ih[self.hidden_size : 2 * self.hidden_size] = 1.0
+
+    def unroll(self, inputs: Tensor, state: CoreState) -> tuple[Tensor, CoreState]:
+        """Contexts [T, B, H] of inputs [T, B, I] within an episode, and the memory after them."""
+        if len(inputs) == 1:
+            # For one row, nn.LSTM would rearrange its weights first, which takes as long again.
+            hidden, cell = torch.lstm_cell(inputs[0], state, *self.parameters())
+            return hidden.unsqueeze(0), CoreState(hidden, cell)
+        hidden, cell = (x.unsqueeze(0) for x in state)
+        context, (hidden, cell) = self(inputs, (hidden, cell))
+        return context, CoreState(hidden.squeeze(0), cell.squeeze(0))
+
+
+# By name, each made from (input size, memory size): docs/change_the_agent.md.
+CORE_CLASSES: dict[str, Any] = {"lstm": LSTMCore}
+
+
+@dataclass
+class NetworkConfig:
+    """Shape of the network.
+
+    `encoder`: one of ENCODER_CLASSES, "shallow" or "deep" (IMPALA, figure 3) for images, "mlp" for
+    vectors; "auto" takes what fits the observations. `core`: one of CORE_CLASSES, "lstm", or "none"
+    for no memory: then the heads read the embedding alone.
+    """
+
+    encoder: str = "shallow"
+    hidden_size: int = 256  # of the embedding and of the core (IMPALA, figure 3)
+    core: str = "lstm"
+    precision: str = "auto"  # of the layers' products; auto: bfloat16 on a GPU, else float32
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, for a value that is not allowed."""
+        choices = {
+            "encoder": ("auto", *ENCODER_CLASSES),
+            "core": (*CORE_CLASSES, "none"),
+            "precision": PRECISIONS,
+        }
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"agent.network.{name} is {value!r}; allowed: {', '.join(allowed)}."
+                )
+        if not 1 <= self.hidden_size <= MAX_SIZE:
+            raise ValueError(
+                f"agent.network.hidden_size is {self.hidden_size}; "
+                f"it must be at least 1 and at most {MAX_SIZE:,}."
+            )
+
+    def for_observations(self, shape: tuple[int, ...]) -> "NetworkConfig":
+        """The same with an encoder for observations of `shape`, [H, W, C] or [D], in auto's place.
+
+        Raises ValueError: images are too small for the shallow encoder.
+        """
+        small = len(shape) == 3 and min(shape[:2]) < SHALLOW_SIZE
+        if self.encoder == "auto":
+            fitting = "mlp" if len(shape) == 1 else "deep" if small else "shallow"
+            return replace(self, encoder=fitting)
+        if self.encoder == "shallow" and small:
+            raise ValueError(
+                f"agent.network.encoder=shallow needs images of at least {SHALLOW_SIZE}x"
+                f"{SHALLOW_SIZE} pixels, but these are {shape[0]}x{shape[1]}; deep takes them."
+            )
+        return self
 
 
 class AgentOutput(NamedTuple):
@@ -31,10 +112,10 @@ class AgentOutput(NamedTuple):
 
 
 class Agent(nn.Module):
-    """Encoder, LSTM core and heads.
+    """Encoder, core and heads.
 
     Acting, learning and evaluation call `encode` and `unroll_core`, which ends in `heads`; acting
-    is T = 1. A network of one's own changes these. `unroll` is the two in one.
+    is T = 1. `unroll` is the two in one.
 
     Without a core the context is the embedding, and the memory stays as it is.
 
@@ -47,7 +128,8 @@ class Agent(nn.Module):
     ) -> None:
         super().__init__()
         shape = observation_space.shape
-        if len(shape) != (1 if config.encoder == "mlp" else 3):
+        wanted = {"mlp": 1, "shallow": 3, "deep": 3}.get(config.encoder, len(shape))
+        if len(shape) != wanted:
             raise ValueError(
                 f"agent.network.encoder={config.encoder} cannot read observations of shape {shape};"
                 " vectors need mlp, images [height, width, channels] shallow or deep."
@@ -56,9 +138,10 @@ class Agent(nn.Module):
         self.hidden_size = config.hidden_size
         self._precision = config.precision
         self.encoder = ENCODER_CLASSES[config.encoder](shape, config.hidden_size)
-        self.core: nn.LSTM | nn.Identity = nn.Identity()
-        if config.core == "lstm":
-            self.core = nn.LSTM(config.hidden_size + num_actions + 1, config.hidden_size)
+        self.core: LSTMCore | nn.Identity = nn.Identity()  # or another of CORE_CLASSES
+        if config.core != "none":
+            input_size = config.hidden_size + num_actions + 1
+            self.core = CORE_CLASSES[config.core](input_size, config.hidden_size)
         # Row -1, for no last action, is all zero.
         one_hot = torch.cat([torch.eye(num_actions), torch.zeros(1, num_actions)])
         self.register_buffer("_one_hot", one_hot, persistent=False)
@@ -79,17 +162,10 @@ class Agent(nn.Module):
                 fan_in = layer.weight[0].numel()
                 std = fan_in**-0.5
                 nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
-        if isinstance(self.core, nn.Identity):
-            return
-        weight_ih, weight_hh, bias_ih, bias_hh = self.core.parameters()
-        nn.init.xavier_uniform_(weight_ih)
-        nn.init.xavier_uniform_(weight_hh)
-        nn.init.zeros_(bias_hh)
-        nn.init.zeros_(bias_ih)
-        with torch.no_grad():  # gates i, f, g, o: remember at first (TensorFlow's forget bias)
-            bias_ih[self.hidden_size : 2 * self.hidden_size] = 1.0
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        if not isinstance(self.core, nn.Identity):
+            self.core.initialise()
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of policy and value head, the last ones of `parameters()`."""
@@ -161,7 +237,7 @@ class Agent(nn.Module):
                 context = embedding
             else:
                 core_input = torch.cat([embedding, one_hot, last_reward.unsqueeze(-1)], dim=-1)
-                context, core_state = self._run_core(core_input, is_first, core_state)
+                context, core_state = _run_core(self.core, core_input, is_first, core_state)
         return self.heads(embedding, context.float()), core_state
 
     def heads(self, embedding: Tensor, context: Tensor) -> AgentOutput:
@@ -173,27 +249,20 @@ class Agent(nn.Module):
             logits, value = self.policy(context), self.value(context).squeeze(-1)
         return AgentOutput(logits, value, embedding, context)
 
-    def _run_core(
-        self, inputs: Tensor, is_first: Tensor, state: CoreState
-    ) -> tuple[Tensor, CoreState]:
-        """LSTM over [T, B, I], cut into segments at rows where any environment's episode begins."""
-        first_rows = is_first.any(1).numpy()
-        cuts = [0, *(np.flatnonzero(first_rows[1:]) + 1).tolist(), len(inputs)]
-        contexts = []
-        for start, stop in itertools.pairwise(cuts):
-            if first_rows[start]:
-                # where() and not a product: a dead episode's inf or nan must not survive as nan
-                reset = is_first[start].to(inputs.device, non_blocking=True).unsqueeze(-1)
-                state = CoreState(*(torch.where(reset, 0.0, s) for s in state))
-            if stop - start == 1:
-                # For one row, nn.LSTM would rearrange its weights first, which takes as long again.
-                row = torch.lstm_cell(inputs[start], state, *self.core.parameters())
-                state = CoreState(*(x.float() for x in row))
-                contexts.append(state.hidden.unsqueeze(0))
-                continue
-            context, (hidden, cell) = self.core(
-                inputs[start:stop], (state.hidden.unsqueeze(0), state.cell.unsqueeze(0))
-            )
-            state = CoreState(hidden.squeeze(0).float(), cell.squeeze(0).float())
-            contexts.append(context)
-        return contexts[0] if len(contexts) == 1 else torch.cat(contexts), state
+
+def _run_core(
+    core: LSTMCore, inputs: Tensor, is_first: Tensor, state: CoreState
+) -> tuple[Tensor, CoreState]:
+    """The core over [T, B, I], cut into segments where any environment's episode begins."""
+    first_rows = is_first.any(1).numpy()
+    cuts = [0, *(np.flatnonzero(first_rows[1:]) + 1).tolist(), len(inputs)]
+    contexts = []
+    for start, stop in itertools.pairwise(cuts):
+        if first_rows[start]:
+            # where() and not a product: a dead episode's inf or nan must not survive as nan
+            reset = is_first[start].to(inputs.device, non_blocking=True).unsqueeze(-1)
+            state = CoreState(*(torch.where(reset, 0.0, s) for s in state))
+        context, state = core.unroll(inputs[start:stop], state)
+        state = CoreState(*(x.float() for x in state))
+        contexts.append(context)
+    return contexts[0] if len(contexts) == 1 else torch.cat(contexts), state

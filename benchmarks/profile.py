@@ -26,10 +26,11 @@ from typing import Any
 
 import torch
 
-import agents.parallel.shard
+import agents.actor
 from agents.devices import available_cores, prepare_cpu
 from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
+from agents.parallel.shards import Shards
 from benchmarks.stopwatch import Clock, Stopwatch
 from benchmarks.stopwatch import Path as CallPath
 from benchmarks.train_speed import PRESETS, build_learner
@@ -91,13 +92,14 @@ def step_then_draw(watch: Stopwatch, envs: Any) -> None:
 
 def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     """Time the parts of a learner's work; those of other processes stay in the dark."""
-    shard = learner._shards.first
+    shards = learner._shards
+    shard, others = (shards.first, shards.others) if isinstance(shards, Shards) else (shards, [])
     (actor,) = shard.actors
     envs: Any = actor.envs
     watch.watch(envs, "step_into", "environments")
     step_then_draw(watch, envs)
     watch.watch(envs.level, "begin", "begin")
-    watch.watch(agents.parallel.shard, "collect", "rollout")
+    watch.watch(agents.actor, "collect", "rollout")
     watch.watch(actor.tracker, "add", "records")
     watch.watch(actor, "act", "act")
     acting, network = actor._network, shard.network
@@ -120,7 +122,7 @@ def watch_learner(watch: Stopwatch, learner: Learner) -> None:
     watch.watch(learner, "_step", "optimiser")
     watch.watch(learner._means, "add", "records")
     watch.watch(learner, "metrics", "records")
-    for other in learner._shards.others:
+    for other in others:
         watch.watch(other, "result", "wait")
 
 

@@ -66,5 +66,5 @@ class AuxConfig:
             )
 
 
-# The auxiliary losses by name, with the class of their settings: docs/add_an_auxiliary_loss.md.
+# The auxiliary losses by name, with the class of their settings: docs/change_the_agent.md.
 CONFIGS: dict[str, type] = dict.fromkeys(NAMES, AuxConfig)

@@ -1,6 +1,7 @@
 """Which package may import which, and in which order `agents` builds: no import runs back up."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ OWN = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
 # groups and from its own.
 LAYERS = (
     ("config", "encoders", "networks", "batched_env", "devices", "episodes"),
-    ("rollout", "a2c", "rmsprop", "running_means", "state_check"),
+    ("rollout", "a2c", "joined_state", "running_means", "state_check"),
     ("passes",),
     ("actor", "fast"),
     ("parallel",),
@@ -97,3 +98,19 @@ def test_the_algorithm_knows_no_pass_but_the_plain_one(name):
 def test_every_part_of_the_algorithm_has_a_layer():
     parts = {path.stem for path in (ROOT / "agents").iterdir() if path.suffix != ".typed"}
     assert parts - {"__init__", "__pycache__"} == LAYER_OF.keys()
+
+
+def test_the_way_from_observation_to_update_is_the_one_that_the_docs_name():
+    """At most seven files, which import no other of `agents` but those named beside the way."""
+    details = (ROOT / "docs" / "details.md").read_text()
+    way, beside = details.split("The auxiliary loss, CPC, is as pure", 1)
+    files = re.findall(r"^\d\. `agents/(\w+)\.py`", way, re.MULTILINE)
+    assert 1 < len(files) <= 7
+    assert files[0] == "learner"
+    beside = beside.split("**Plain and fast.**", 1)[0]
+    named = set(re.findall(r"`(\w+)\.py`", beside)) | {"fast", "parallel"}
+    for name in files:
+        others = agents_imports(ROOT / "agents" / f"{name}.py") - set(files)
+        assert others <= named, f"{name}.py leads to {others - named}"
+    for name in set(files) - {"learner"}:
+        assert any(name in agents_imports(ROOT / "agents" / f"{other}.py") for other in files)

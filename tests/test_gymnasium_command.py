@@ -37,7 +37,7 @@ def train(*settings):
 
 
 def pids(learner):
-    groups = learner._shards.first.envs.groups
+    groups = learner._shards.envs.groups
     return [worker.process.pid for group in groups for worker in group.workers]
 
 

@@ -16,7 +16,7 @@ from agents.fast import shallow_encoder
 from agents.fast.lstm import KeptLSTM
 from agents.fast.shallow_encoder import KeptShallowEncoder
 from agents.fast.stock import is_stock
-from agents.networks import Agent, AgentOutput, CoreState
+from agents.networks import Agent, AgentOutput, CoreState, LSTMCore
 from agents.passes import PlainPass, differentiate
 from agents.rollout import Rollout
 from compiled.cache import kernel
@@ -31,8 +31,8 @@ def fast_parts(agent: Agent, obs_shape: Sequence[int]) -> tuple[bool, bool]:
         return False, False
     core, size = agent.core, agent.hidden_size
     core_fits = (
-        isinstance(core, nn.LSTM)
-        and is_stock(core, nn.LSTM)
+        isinstance(core, LSTMCore)
+        and is_stock(core, LSTMCore)
         and (core.num_layers, core.proj_size) == (1, 0)
         and (core.bias, core.bidirectional, core.batch_first) == (True, False, False)
         and (core.input_size, core.hidden_size) == (size + agent.num_actions + 1, size)
@@ -56,7 +56,7 @@ class CpuPass(PlainPass):
             self._encoder = KeptShallowEncoder(agent.encoder, T, B, agent.product_dtype)
         self._lstm: KeptLSTM | None = None
         if core_fits:
-            assert isinstance(agent.core, nn.LSTM)
+            assert isinstance(agent.core, LSTMCore)
             self._lstm = KeptLSTM(agent.core, agent.num_actions, T, B, agent.product_dtype)
         self._look_at(rollout)
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.rmsprop import RMSprop
+from agents.a2c import RMSprop
 from compiled.cache import kernel
 
 

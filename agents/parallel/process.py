@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import multiprocessing
 
+from agents.actor import Shard
 from agents.batched_env import BatchedEnv
 from agents.devices import keep_freed_memory, prepare_worker
-from agents.parallel.shard import Shard
 
 CLOSE_PATIENCE_S = 5.0  # for a process that was told to end, or closed its connection
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from agents.actor import Shard
 from agents.batched_env import BatchedEnv
 from agents.config import AgentConfig
 from agents.devices import prepare_worker
 from agents.episodes import Episode
+from agents.joined_state import join, part
 from agents.networks import Agent
 from agents.parallel.process import ShardProcess
-from agents.parallel.shard import Shard, join, part
 from agents.passes import Pass
 from agents.rollout import Batch, Rollout
 
@@ -42,8 +42,10 @@ class Shards:
         config: hyper-parameters.
         agent: the network, on the device of the batch.
         make_pass: makes the agent's pass for a rollout; picklable.
-        batch: filled by the shards. With more than one shard, it and the agent's parameters move
-            to memory that all processes see.
+        batch: filled by the shards. It and the agent's parameters move to memory that all
+            processes see.
+
+    Methods and `gradients` are as those of one `Shard` for the whole batch.
     """
 
     def __init__(
@@ -59,13 +61,13 @@ class Shards:
         self._envs_of = envs_of
         parameters = list(agent.parameters())
         # One list of gradients per shard, each laid out in memory as its parameter.
-        self._gradients = [[torch.zeros_like(p) for p in parameters] for _ in envs_of]
-        if len(envs_of) > 1:
-            for tensor in (*parameters, *itertools.chain(*self._gradients), *batch):
-                tensor.share_memory_()
+        parts = [[torch.zeros_like(p) for p in parameters] for _ in envs_of]
+        self.gradients, *self._others_gradients = parts
+        for tensor in (*parameters, *itertools.chain(*parts), *batch):
+            tensor.share_memory_()
         arguments = [
             (config, agent, make_pass, batch.select_envs(own.start, own.stop), gradients)
-            for own, gradients in zip(envs_of, self._gradients, strict=True)
+            for own, gradients in zip(envs_of, parts, strict=True)
         ]
         self.first = Shard(envs, *arguments[0])
         self.others = [
@@ -97,17 +99,16 @@ class Shards:
         """Fill the batch; return the episodes that ended meanwhile."""
         return list(itertools.chain.from_iterable(self._run("collect")))
 
-    def backward(self, retain_graph: bool) -> list[Tensor]:
-        """Carry the gradients in the batch on to the agent's parameters, summed over the shards.
-
-        The next call overwrites them.
-        """
+    def backward(self, retain_graph: bool = False) -> None:
+        """Carry the gradients in the batch on to the agent's parameters, summed over the shards."""
         self._run("backward", [retain_graph] * len(self._envs_of))
-        totals, *others = self._gradients
-        for gradients in others:
-            for total, gradient in zip(totals, gradients, strict=True):
+        for gradients in self._others_gradients:
+            for total, gradient in zip(self.gradients, gradients, strict=True):
                 total += gradient
-        return totals
+
+    def metrics(self) -> dict[str, float]:
+        """What the environments have to report of themselves."""
+        return self.first.metrics()
 
     def state_dict(self) -> dict[str, Any]:
         """What the next `collect` depends on, beside parameters; entries are per environment."""

@@ -20,7 +20,7 @@ def test_one_update_equals_plain_autograd_and_optimizer(at_norm_interval):
         learner.updates = 1
     assert (learner.updates % NORM_INTERVAL == 0) == at_norm_interval
     learner.collect()
-    r, agent, aux = learner._shards.first.rollout, learner.agent, learner.aux
+    r, agent, aux = learner._shards.rollout, learner.agent, learner.aux
     output, _ = agent.unroll(
         r.obs, r.last_action, r.last_reward, r.is_first, CoreState(r.hidden, r.cell)
     )

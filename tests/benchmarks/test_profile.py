@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-import agents.parallel.shard
+import agents.actor
 from benchmarks import profile
 from benchmarks.profile import ORDER, PARTS, Training, part_of
 from benchmarks.stopwatch import Stopwatch
@@ -15,10 +15,10 @@ SMALL = ("env.num_envs=5", "agent.unroll_length=7", "aux.horizon=3", "aux.anchor
 def profiled():
     """Stopwatch, seconds and agent steps of a few updates of a small learner with CPC."""
     training, watch = Training("a2c", "cpc", 1, SMALL), Stopwatch(time.process_time)
-    collect = agents.parallel.shard.collect
+    collect = agents.actor.collect
     training.block(0.2, watch.clock)
     elapsed, steps = training.watched_block(watch, 0.5)
-    assert agents.parallel.shard.collect is collect
+    assert agents.actor.collect is collect
     assert "collect" not in vars(training.learner)
     training.close()
     return watch, elapsed, steps

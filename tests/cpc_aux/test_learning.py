@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.rmsprop import RMSprop
+from agents.a2c import RMSprop
 from cpc_aux import CPC, AuxConfig
 
 Rollout = tuple[Tensor, Tensor, Tensor]  # embedding [T+1, B, E], context [T+1, B, H], action [T, B]

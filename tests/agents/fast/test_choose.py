@@ -170,7 +170,7 @@ def test_a_changed_network_acts_and_learns_as_it_says(change, monkeypatch, caplo
     learner.collect()
     assert learner.passes["agent"] != "fast"
     assert len(caplog.records) == 1, "one line says so"
-    batch, rollout = learner._batch, learner._shards.first.rollout
+    batch, rollout = learner._batch, learner._shards.rollout
     output, _ = learner.agent.unroll(
         rollout.obs, rollout.last_action, rollout.last_reward, rollout.is_first,
         CoreState(rollout.hidden, rollout.cell),

@@ -6,8 +6,8 @@ import pytest
 import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
+from agents.a2c import RMSprop
 from agents.fast.rmsprop import OnePassRMSprop
-from agents.rmsprop import RMSprop
 
 
 def make(seed: int = 0) -> list[torch.nn.Parameter]:
