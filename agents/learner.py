@@ -32,7 +32,7 @@ from agents.parallel.ranks import ALONE, Ranks
 from agents.parallel.shards import Shards, split
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
-from agents.state_check import load_rmsprop, require_between, require_form
+from agents.state_check import load_rmsprop, require_between, require_form, require_parts
 from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
@@ -379,11 +379,14 @@ class Learner:
         Raises ValueError, or an error of PyTorch's: `state` is not of such a learner.
         """
         own_check = ("optimizer", "action_generator", "aux_generator", "means")
+        own = self._own_state()
+        require_parts(state, own)
+        require_parts(state["envs"], own["envs"], "envs")
         num_envs = len(state["envs"]["last_action"])
         if num_envs != self._num_envs:
             raise ValueError(f"envs are {num_envs}, not {self._num_envs}")
         state = {**state, "envs": part(state["envs"], self._own)}
-        require_form(state, self._own_state(), unlike=own_check, any_number="envs.envs")
+        require_form(state, own, unlike=own_check, any_number="envs.envs")
         last_action, num_actions = state["envs"]["last_action"], self.agent.num_actions
         require_between(last_action, -1, num_actions - 1, "envs.last_action")
         self.agent.load_state_dict(state["agent"])

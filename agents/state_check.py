@@ -30,8 +30,7 @@ def require_form(
         if not any_number or not name.startswith(f"{any_number}."):
             require_finite(state, name)
     elif isinstance(own, Mapping):
-        if not isinstance(state, Mapping) or (own and state.keys() != own.keys()):
-            raise ValueError(f"{name or 'it'} must have the parts {', '.join(map(str, own))}")
+        require_parts(state, own, name)
         for key, value in own.items():
             if key not in unlike:
                 inside = f"{name}.{key}" if name else str(key)
@@ -47,6 +46,12 @@ def require_form(
         whole = isinstance(own, int)
         if (whole and not 0 <= state < 2**63) or (not whole and not math.isfinite(state)):
             raise ValueError(f"{name} is {state}")
+
+
+def require_parts(state: Any, own: Mapping[Any, Any], name: str = "") -> None:
+    """Raise ValueError unless `state` is a dict with the keys of `own`; any, if `own` has none."""
+    if not isinstance(state, Mapping) or (own and state.keys() != own.keys()):
+        raise ValueError(f"{name or 'it'} must have the parts {', '.join(map(str, own))}")
 
 
 def require_finite(tensor: Tensor, name: str) -> None:

@@ -39,7 +39,7 @@ def imported() -> set[str]:
             modules |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             modules.add(node.module.split(".")[0])
-    own = {path.stem for path in ROOT.iterdir()}
+    own = {path.stem for path in [*ROOT.iterdir(), *(ROOT / "examples").iterdir()]}
     distributions = packages_distributions()
     return {
         canonicalize_name(distributions.get(module, [module])[0])
