@@ -19,21 +19,13 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from agents.devices import available_cores, prepare_cpu
-from agents.episodes import Episode
 from agents.parallel.process import ShardError
-from agents.parallel.ranks import (
-    ALONE,
-    RankError,
-    Ranks,
-    code_after_signal,
-    exit_at_once,
-    first_rank_prints,
-    join_ranks,
-)
+from agents.parallel.ranks import ALONE, RankError, Ranks
+from agents.parallel.torchrun import code_after_signal, exit_at_once, first_rank_prints, join_ranks
 from analysis.after_training import draw_figures
 from configs import (
     AnyLearner,
@@ -47,6 +39,7 @@ from configs import (
 from envs import first_wait
 from envs.pool import WorkerError
 from records import checkpoint
+from records.evaluating import Evaluating
 from records.failures import report, report_unexpected, sentence
 from records.metrics import Metrics
 from records.processes import name_socket_folder, no_main_module
@@ -56,7 +49,6 @@ from records.saving import Saving
 from records.signals import Interrupted, StopSignals
 
 STOPPED, MISTAKE = 1, 2  # exit codes
-EVALUATION_PATIENCE_S = 12 * 3600.0  # of the ranks that wait for the one that plays
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
                 signals.patient = ranks is not ALONE
                 code = run(argv, signals, ranks)
                 if code != 0 and ranks is not ALONE:
+                    ranks.leave()
                     exit_at_once(code)
                 return code
         except Interrupted as interrupted:
@@ -205,8 +198,16 @@ def loop(
     try:
         try:
             with ProgressDisplay(title, config.total_frames, learner.frames) as display:
-                # A signal may have cut the last one short.
-                evaluate_if_due(config, learner, metrics, display, signals, ranks)
+                evaluating = Evaluating(
+                    learner,
+                    metrics,
+                    display,
+                    partial(play_evaluation, config, learner),
+                    every_frames=config.log.evaluate_frames,
+                    signals=signals,
+                    ranks=ranks,
+                )
+                evaluating.evaluate_if_due()  # a signal may have cut the last one short
                 while not learner.finished and not signals.requested_on(ranks):
                     episodes = learner.collect()
                     learner.update()
@@ -216,7 +217,7 @@ def loop(
                         folder.check_held()
                         row = metrics.write(learner.frames, learner.metrics())
                         display.show(row, metrics.recent_returns)
-                    evaluate_if_due(config, learner, metrics, display, signals, ranks)
+                    evaluating.evaluate_if_due()
                     saving.save_if_due()
                 saving.save()
         except WorkerError as error:  # the parameters are as good as ever
@@ -225,36 +226,6 @@ def loop(
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
     except (FloatingPointError, ValueError, OSError, ShardError, RankError) as error:
         raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
-
-
-def evaluate_if_due(
-    config: RunConfig,
-    learner: AnyLearner,
-    metrics: Metrics,
-    display: ProgressDisplay,
-    signals: StopSignals,
-    ranks: Ranks,
-) -> None:
-    """Play and record evaluation's episodes where it is time to; of several ranks the first plays.
-
-    A signal ends them without a row, except at the run's end; the run that continues plays them.
-    """
-
-    def stop_at_signal(_: int) -> None:
-        if not learner.finished:
-            signals.raise_if_requested()
-
-    def play() -> list[Episode] | None:
-        with suppress(Interrupted), no_main_module():
-            return play_evaluation(config, learner, stop_at_signal)
-        return None
-
-    if not metrics.evaluation_due(learner.frames, config.log.evaluate_frames):
-        return
-    with metrics.paused():
-        episodes = ranks.from_first(play, EVALUATION_PATIENCE_S)
-        if episodes is not None:
-            display.show_evaluation(metrics.write_evaluation(learner.frames, episodes))
 
 
 if __name__ == "__main__":

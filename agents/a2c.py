@@ -13,7 +13,8 @@ from torch import Tensor
 class A2CLoss(NamedTuple):
     """Scalars, float32. `total` is what is minimised; the others are for the log."""
 
-    total: Tensor  # sum over [T, B], valid rows only, as in all others
+    num_valid: Tensor  # rows of [T, B] that count; the others are left out below
+    total: Tensor  # sum over [T, B]
     policy_loss: Tensor  # mean over [T, B], of -log pi(a) * advantage
     value_loss: Tensor  # mean over [T, B], of 1/2 (return - value)^2
     entropy: Tensor  # mean over [T, B], in nats, never negative
@@ -30,12 +31,14 @@ class A2CLoss(NamedTuple):
         return torch.where(self.return_variance > 1e-8, explained, 0.0)
 
 
-def whole_loss(parts: A2CLoss, share: Tensor) -> A2CLoss:
-    """The loss of a batch, given those of its parts, [R] each; share [R] of the rows, sum 1."""
+def whole_loss(parts: A2CLoss) -> A2CLoss:
+    """The loss of a batch, given those of its parts, [R] each, with at least one valid row."""
+    share = parts.num_valid / parts.num_valid.sum()
     means = A2CLoss(*((share * x).sum() for x in parts))
     among_returns = (share * (parts.return_mean - means.return_mean).square()).sum()
     among_errors = (share * (parts.error_mean - means.error_mean).square()).sum()
     return means._replace(
+        num_valid=parts.num_valid.sum(),
         total=parts.total.sum(),
         return_variance=means.return_variance + among_returns,
         error_variance=means.error_variance + among_errors,
@@ -130,6 +133,7 @@ def a2c_loss(
     entropy = known(-(log_pi.exp() * log_pi).sum(-1))
     total = (policy_loss + value_cost * value_loss - entropy_cost * entropy).sum()
     return A2CLoss(
+        num_valid=total.new_full((), error.numel()),
         total=total,
         policy_loss=policy_loss.detach().mean(),
         value_loss=value_loss.detach().mean(),

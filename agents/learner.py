@@ -38,7 +38,6 @@ from episode_seeds import FIRST_EVALUATION_SEED
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
 # The two losses' gradient norms need two backward passes: measured on one update out of so many.
 NORM_INTERVAL = 256
-AUX_LOSS = "aux loss"  # among what an update measures
 
 
 def _norm(gradients: Iterable[Tensor]) -> Tensor:
@@ -196,34 +195,32 @@ class Learner:
         outputs = (batch.logits, batch.value, batch.embedding, batch.context)
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
-        measured, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
+        aux_loss, metrics, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
         if self.aux is None or self.updates % NORM_INTERVAL:
             parts = [self._backward(grad_logits, grad_value, grad_z, grad_c)]
         else:
             zero = value.new_zeros(())
             of_a2c = self._backward(grad_logits, grad_value, zero, zero, retain_graph=True)
             parts = [[g.clone() for g in of_a2c], self._backward(zero, zero, grad_z, grad_c)]
-        num_valid = value.new_full((), float(batch.valid.sum()))
-        own = {"num_valid": num_valid, **loss._asdict(), **measured}
-        of_ranks, means = self._sum.add_up([*itertools.chain(*parts), *aux_gradients], own)
+        losses, aux_losses, metrics = self._sum.add_up(
+            [*itertools.chain(*parts), *aux_gradients], loss, aux_loss, metrics
+        )
         gradients = parts[0]
-        if len(parts) == 2:
+        if len(parts) > 1:
             gradients = [a + b for a, b in zip(*parts, strict=True)]
         norm = _norm(gradients)
-        if not self._check_finite(of_ranks, norm):
+        if not self._check_finite(losses, aux_losses, norm):
             return  # every environment was lost in every step: nothing to learn from
-        num_valid = of_ranks["num_valid"]
-        losses = A2CLoss(*(of_ranks[name] for name in A2CLoss._fields))
-        whole = whole_loss(losses, num_valid / num_valid.sum())
+        loss = whole_loss(losses)
         self._means.add(
-            policy_loss=whole.policy_loss,
-            value_loss=whole.value_loss,
-            entropy=whole.entropy,
-            explained_variance=whole.explained_variance,
+            policy_loss=loss.policy_loss,
+            value_loss=loss.value_loss,
+            entropy=loss.entropy,
+            explained_variance=loss.explained_variance,
             grad_norm=norm,
-            **{name: means[name] for name in measured if name != AUX_LOSS},
+            **metrics,
         )
-        if len(parts) == 2:
+        if len(parts) > 1:
             a2c_norm, aux_norm = (_norm(part[self._trunk]) for part in parts)
             self._means.add(grad_norm_a2c_trunk=a2c_norm, grad_norm_aux_trunk=aux_norm)
         self._step(gradients, aux_gradients, norm)
@@ -258,15 +255,15 @@ class Learner:
 
     def _aux_gradients(
         self, embedding: Tensor, context: Tensor
-    ) -> tuple[dict[str, Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """What the auxiliary loss measured, and its gradients on (z, c) and on its head.
+    ) -> tuple[Tensor, dict[str, Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """The auxiliary loss, what it measured, and its gradients on (z, c) and on its head.
 
         The head's mean loss counts as often as there are agent steps, like the summed A2C loss:
         under RMSProp's large epsilon a mean gradient would leave the head untrained.
         """
         if self.aux is None:
             zero = embedding.new_zeros(())
-            return {}, (zero, zero), ()
+            return zero, {}, (zero, zero), ()
         loss, metrics = self.aux(
             embedding,
             context,
@@ -278,7 +275,7 @@ class Learner:
         inputs = (embedding, context, *self._aux_parameters)
         grad_z, grad_c, *head = torch.autograd.grad(total, inputs, materialize_grads=True)
         measured = {f"aux/{name}": x.float() for name, x in metrics.items()}
-        return {AUX_LOSS: loss, **measured}, (grad_z, grad_c), head
+        return loss, measured, (grad_z, grad_c), head
 
     def _backward(
         self,
@@ -302,22 +299,27 @@ class Learner:
         self._shards.backward(retain_graph)
         return self._shards.gradients
 
-    def _check_finite(self, of_ranks: dict[str, Tensor], norm: Tensor) -> bool:
+    def _check_finite(self, losses: A2CLoss, aux_losses: Tensor, norm: Tensor) -> bool:
         """Whether there is a valid row. Raises FloatingPointError that names what is not finite.
 
-        Waits for the device once per update; acting has done so at every step already.
+        Losses: [R], of each rank. Waits for the device once per update; acting has done so at
+        every step already.
         """
-        names = ["policy_loss", "value_loss", "entropy", *([AUX_LOSS] if self.aux else [])]
-        losses = torch.stack([of_ranks[name] for name in names], dim=1)  # [R, names]
-        num_valid = of_ranks["num_valid"].sum()
-        *values, valid = torch.cat([losses.flatten(), norm.view(1), num_valid.view(1)]).tolist()
-        if not all(map(math.isfinite, values)):
-            several = self._ranks.count > 1
-            of = [f"{x} of rank {k}" if several else x for k in range(len(losses)) for x in names]
-            named = zip([*of, "grad_norm"], values, strict=True)
-            bad = ", ".join(name for name, x in named if not math.isfinite(x))
+        of_losses = {
+            "policy_loss": losses.policy_loss,
+            "value_loss": losses.value_loss,
+            "entropy": losses.entropy,
+            "aux loss": aux_losses,
+        }
+        num_valid = losses.num_valid.sum()
+        *values, valid = torch.cat([*of_losses.values(), norm.view(1), num_valid.view(1)]).tolist()
+        ranks = range(self._ranks.count)
+        of = [f" of rank {k}" for k in ranks] if len(ranks) > 1 else [""]
+        names = [*(name + rank for name in of_losses for rank in of), "grad_norm"]
+        bad = [name for name, x in zip(names, values, strict=True) if not math.isfinite(x)]
+        if bad:
             raise FloatingPointError(
-                f"update {self.updates + 1} at {self.frames} frames: not finite: {bad}"
+                f"update {self.updates + 1} at {self.frames} frames: not finite: {', '.join(bad)}"
             )
         return valid > 0
 

@@ -36,7 +36,8 @@ from typing import Any
 import torch
 
 from agents.devices import prepare_cpu
-from agents.parallel.ranks import Ranks, join_ranks
+from agents.parallel.ranks import Ranks
+from agents.parallel.torchrun import join_ranks
 from benchmarks.machine import machine_line
 from benchmarks.train_speed import build_learner, seconds_per_block
 

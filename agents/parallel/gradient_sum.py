@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from agents.a2c import A2CLoss
 from agents.parallel.ranks import Ranks
 from agents.parallel.shards import split
 
@@ -18,27 +19,30 @@ class GradientSum:
         self._weights = torch.tensor(parts, device=device)  # [R, 1]
 
     def add_up(
-        self, gradients: Sequence[Tensor], own: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        self,
+        gradients: Sequence[Tensor],
+        loss: A2CLoss,
+        aux_loss: Tensor,
+        metrics: Mapping[str, Tensor],
+    ) -> tuple[A2CLoss, Tensor, dict[str, Tensor]]:
         """Replace the gradients by their sums over the ranks.
 
-        own: float32 tensors, what this rank measured. Returns what each rank did, [R, ...] by name,
-        and its mean by the ranks' number of environments, where nan is "not measured".
+        Returns the losses of each rank, [R], and the metrics' means over the environments, where
+        nan is "not measured"; float32, like all that is given.
         """
-        row = torch.cat([x.detach().reshape(-1) for x in own.values()])
+        own = [*loss, aux_loss, *metrics.values()]
+        row = torch.cat([x.detach().reshape(-1) for x in own])
         rows = row.new_zeros(self._ranks.count, len(row))  # each rank fills in its own
         rows[self._ranks.number] = row
         self._ranks.add_up([*gradients, rows])
+        columns = rows.split([x.numel() for x in own], dim=1)
+        *of_loss, of_aux_loss = (x.squeeze(1) for x in columns[: len(loss) + 1])
+        of_metrics = zip(metrics.items(), columns[len(loss) + 1 :], strict=True)
+        means = {name: self._mean(x).view_as(metric) for (name, metric), x in of_metrics}
+        return A2CLoss(*of_loss), of_aux_loss, means
+
+    def _mean(self, rows: Tensor) -> Tensor:
+        """The mean of rows [R, N] over the environments of the ranks that measured, [N]."""
         measured = ~rows.isnan()
         totals = torch.where(measured, self._weights * rows, 0.0).sum(0)
-        means = totals / (self._weights * measured).sum(0)
-        return _by_name(own, rows), {k: x[0] for k, x in _by_name(own, means[None]).items()}
-
-
-def _by_name(own: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """The columns of a table in whose rows such values stand one after the other: [R, ...]."""
-    columns = rows.split([x.numel() for x in own.values()], dim=1)
-    return {
-        name: column.reshape(-1, *x.shape)
-        for (name, x), column in zip(own.items(), columns, strict=True)
-    }
+        return totals / (self._weights * measured).sum(0)

@@ -8,13 +8,11 @@ the same everywhere.
 import io
 import os
 import socket
-import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -28,8 +26,9 @@ X = TypeVar("X")
 # work took since they last met. torchrun gives a hanging process 30 s to end: a minute in all.
 START_PATIENCE_S = 600.0
 PATIENCE_S = 20.0
-POLL_S = 0.02
 CENSUS_S = 2.0  # in which those who miss somebody say so
+LEAVE_S = 5.0  # in which those who end by themselves have said why
+POLL_S = 0.02
 
 
 class RankError(RuntimeError):
@@ -183,6 +182,16 @@ class Ranks:
         except RuntimeError:  # the store went with the machine that held it
             return True
 
+    def leave(self) -> None:
+        """Say that this rank ends. The first one, with which the store may go, waits a little."""
+        if self._store is None:
+            return
+        with suppress(RuntimeError):  # the store is gone
+            self._store.add("left", 1)
+            end = time.monotonic() + LEAVE_S
+            while self.first and self._store.add("left", 0) < self.count and time.monotonic() < end:
+                time.sleep(POLL_S)
+
     def _all_reduce(
         self,
         x: Tensor,
@@ -245,62 +254,6 @@ def _from_bytes(content: bytes) -> Any:
 ALONE = Ranks()
 
 
-@contextmanager
-def join_ranks() -> Iterator[Ranks]:
-    """The ranks of this run, once all have come; this process alone where torchrun is not used.
-
-    They meet over gloo, and GPUs over NCCL.
-    """
-    if not dist.is_torchelastic_launched():
-        yield ALONE
-        return
-    patience = timedelta(seconds=START_PATIENCE_S)
-    store, number, count = next(dist.rendezvous("env://", timeout=patience))
-    store = _unwritten(store, number, count)
-    longest = timedelta(days=1)  # `_all_reduce` sets its own
-    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=longest)
-    ranks = Ranks(number, count, store)
-    yield ranks
-    dist.destroy_process_group()
-
-
-def _unwritten(store: dist.Store, number: int, count: int) -> dist.Store:
-    """A part of the store that is these ranks' alone.
-
-    torchrun keeps one store over its restarts, where ranks would find the addresses of dead ones.
-    So the first rank names a part that only this start has, to whoever calls with a name of its
-    own; what an earlier start has left gets an answer too, which nobody reads.
-    """
-    own = uuid.uuid4().hex
-    if number > 0:
-        store.set(f"caller/{number}", own)
-        name = _read(store, f"part for/{own}")
-        store.set(f"{name}/called/{number}", "")
-        return dist.PrefixStore(name, store)
-    while silent := [k for k in range(1, count) if not store.check([f"{own}/called/{k}"])]:
-        for k in silent:
-            store.set(f"part for/{_read(store, f'caller/{k}')}", own)
-        time.sleep(POLL_S)
-    return dist.PrefixStore(own, store)
-
-
-def _read(store: dist.Store, key: str) -> str:
-    """What stands in the store, once it does; signals are answered meanwhile."""
-    while not store.check([key]):
-        time.sleep(POLL_S)
-    return store.get(key).decode()
-
-
-@contextmanager
-def first_rank_prints() -> Iterator[None]:
-    """Inside, what other ranks of torchrun print goes nowhere; errors do not."""
-    if not dist.is_torchelastic_launched() or os.environ["RANK"] == "0":
-        yield
-        return
-    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
-        yield
-
-
 def show_one_gpu(number: int) -> None:
     """Let this process see only the GPU of that number among those it was to see; or none.
 
@@ -310,15 +263,3 @@ def show_one_gpu(number: int) -> None:
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         names = names[number : number + 1]
     os.environ["CUDA_VISIBLE_DEVICES"] = "".join(names)
-
-
-def exit_at_once(code: int) -> NoReturn:
-    """End this process as it is: what Python does at an exit may wait for a rank that hangs."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def code_after_signal(code: int) -> int:
-    """The exit code after a signal: 0 where torchrun would start the ranks again after another."""
-    return 0 if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0 else code

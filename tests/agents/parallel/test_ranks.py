@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from agents.parallel.ranks import ALONE, Ranks, code_after_signal, show_one_gpu
+from agents.parallel.ranks import ALONE, Ranks, show_one_gpu
+from agents.parallel.torchrun import code_after_signal
 
 
 def test_ranks_part_the_environments():
