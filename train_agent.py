@@ -35,6 +35,7 @@ from agents.parallel.ranks import (
     join_ranks,
 )
 from analysis.after_training import draw_figures
+from analysis.references import random_return
 from configs import (
     AnyLearner,
     RunConfig,
@@ -142,15 +143,20 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
     """Build the learner and its records, new or from the run's checkpoint, and train."""
     state = folder.load(dataclasses.asdict(config), config.resume.extend)
     if state is not None and state["learner"]["frames"] >= config.total_frames:
-        print(f"{folder.path} is finished ({config.total_frames:,} frames).", flush=True)
+        print(
+            f"{folder.path} is finished ({config.total_frames:,} frames). To train it on: a larger "
+            "total_frames= and resume.extend=true; to train another: seed= or tag=.",
+            flush=True,
+        )
         return
     device = ranks.choose_device(config.device)
     own = ranks.part(config.env.num_envs)
     cores = max(1, available_cores() // ranks.on_this_machine)
     threads = config.threads or min(cores, own.stop - own.start)
     prepare_cpu(threads)
+    begin = "starting" if state is None else f"continuing at {state['learner']['frames']:,} frames"
     print(
-        f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, "
+        f"{folder.path}: {begin} on {device}, "
         f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} threads; "
         f"{first_wait(config.env)} ...",
         flush=True,
@@ -204,7 +210,8 @@ def loop(
     title = f"{config.env.level} {config.arm} seed {config.seed}"
     try:
         try:
-            with ProgressDisplay(title, config.total_frames, learner.frames) as display:
+            random = random_return(config.env.level)
+            with ProgressDisplay(title, config.total_frames, learner.frames, random) as display:
                 # A signal may have cut the last one short.
                 evaluate_if_due(config, learner, metrics, display, signals, ranks)
                 while not learner.finished and not signals.requested_on(ranks):

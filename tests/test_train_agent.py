@@ -102,7 +102,7 @@ def test_run_leaves_everything_it_promises(capsys):
     printed = capsys.readouterr().out
     assert "compiling the engine takes about 30 s" in printed.splitlines()[0]
     assert "room_watermaze cpc seed 1 | 300 of 1,800 frames" in printed
-    assert f"Return curves of 1 run(s): {FOLDER / 'returns.png'}" in printed
+    assert f"Return curves of 1 run: {FOLDER / 'returns.png'}" in printed
     assert (FOLDER / "returns.png").exists()
     assert "To train the baseline: python train_agent.py" in printed
     assert "aux=none\n" in printed
@@ -227,7 +227,7 @@ def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
     assert "aux=cpc aux.horizon=7" in err
     assert "aux.horizon is 7; it must be below agent.unroll_length (5)" in err
     assert (FOLDER / "cpc/seed_1/progress.csv").exists()
-    assert "Return curves of 2 run(s)" in out
+    assert "Return curves of 2 runs" in out
     assert "To train the baseline" not in out
 
 
