@@ -7,8 +7,8 @@
 Settings are key=value, or a YAML file of them, over which those beside it win; the files in
 configs/ hold all of them with their defaults and meaning. -m runs all combinations of the listed
 values. Repeating a command continues its run. torchrun splits one run over GPUs and machines
-(docs/scale.md). The exit code is 0 when all is trained, 2 after a
-mistake in settings or files, 1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
+(docs/scale.md). The exit code is 0 when all is trained, 2 after a mistake in settings or files,
+1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
 """
 
 import os
@@ -103,6 +103,9 @@ def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks)
     for request in requests:
         if request.error is not None:
             tell(request.error, request.name, ranks)
+        elif len(requests) == 1 and request.config and request.config.aux.name == "none":
+            for setting in (s for s in request.settings if s.startswith("aux.")):
+                print(f"{setting} changes nothing with aux=none; aux=cpc trains with CPC.")
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:
@@ -157,7 +160,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
     begin = "starting" if state is None else f"continuing at {state['learner']['frames']:,} frames"
     print(
         f"{folder.path}: {begin} on {device}, "
-        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} threads; "
+        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} thread{'s' * (threads > 1)}; "
         f"{first_wait(config.env)} ...",
         flush=True,
     )

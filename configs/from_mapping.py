@@ -46,7 +46,11 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
 def unknown_key(cls: type, key: str, path: str = "") -> ValueError:
     """What to raise for a key that the dataclass `cls` does not have."""
     names = ", ".join(path + field.name for field in dataclasses.fields(cls))
-    return ValueError(f"{path}{key} is not a setting; allowed here: {names}.")
+    kinds = (*WANTED, list, dict, typing.Literal)
+    deeper = set().union(*(keys_of(cls, kind, path) for kind in kinds))
+    meant = sorted(name for name in deeper if name.endswith(f".{key}"))
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    return ValueError(f"{path}{key} is not a setting; allowed here: {names}.{hint}")
 
 
 def keys_of(cls: type, kind: type, path: str = "") -> set[str]:

@@ -52,7 +52,7 @@ def test_same_settings_continue_whatever_the_device_and_threads(tmp_path):
 @pytest.mark.parametrize("extend", [False, True])
 def test_other_settings_are_refused_by_name(tmp_path, changes, named, extend):
     begin(tmp_path)
-    with pytest.raises(ValueError, match=f"{named}: start a separate run with tag=NAME"):
+    with pytest.raises(ValueError, match=f"{named}: start a separate run with tag=NAME, or cont"):
         resume(tmp_path, extend, **changes)
 
 
