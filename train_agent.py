@@ -103,9 +103,10 @@ def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks)
     for request in requests:
         if request.error is not None:
             tell(request.error, request.name, ranks)
-        elif len(requests) == 1 and request.config and request.config.aux.name == "none":
-            for setting in (s for s in request.settings if s.startswith("aux.")):
-                print(f"{setting} changes nothing with aux=none; aux=cpc trains with CPC.")
+    settings = requests[0].settings
+    unused = [s for s in settings if s.startswith("aux.")]
+    if unused and not any(s.startswith(("aux=", "aux.name=")) for s in settings):
+        print(f"Without aux=cpc this changes nothing: {' '.join(unused)}", flush=True)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:

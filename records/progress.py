@@ -114,7 +114,7 @@ class ProgressDisplay(_Display):
         self._total_frames = total_frames
         self._reference = "" if random_return is None else f" (random policy {random_return:.2f})"
         self._start: tuple[int, float] | None = None  # frames and clock after the first update
-        text = "waiting for the first log row ..."
+        text = "waiting for the first row of progress.csv ..."
         self._task = self._bar.add_task(title, total=total_frames, completed=frames, text=text)
 
     def advance(self, frames: int) -> None:
