@@ -53,7 +53,7 @@ def unknown_key(cls: type, key: str, path: str = "") -> ValueError:
     return ValueError(f"{path}{key} is not a setting; allowed here: {names}.{hint}")
 
 
-def keys_of(cls: type, kind: type, path: str = "") -> set[str]:
+def keys_of(cls: type, kind: Any, path: str = "") -> set[str]:
     """The dotted keys of the dataclass `cls` whose value is a `kind`; dict: has parts."""
     keys = set()
     for name, hint in typing.get_type_hints(cls).items():
