@@ -28,6 +28,7 @@ import torch
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
 from agents.evaluation import EpisodesLostError, describe, evaluate, summary
+from analysis.references import random_return
 from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
@@ -79,6 +80,9 @@ def report(run: Path, settings: EvaluationSettings) -> None:
     )
     episodes, failures = play(config, path, weights.agent, settings)
     print(describe(episodes))
+    random = random_return(config.env.level)
+    if random is not None:
+        print(f"mean return of a uniform random policy, in the real DeepMind Lab: {random:.2f}")
     if failures:
         print(f"environments failed {failures} times; the episodes that they were in do not count")
     if settings.video is not None:

@@ -7,8 +7,8 @@
 Settings are key=value, or a YAML file of them, over which those beside it win; the files in
 configs/ hold all of them with their defaults and meaning. -m runs all combinations of the listed
 values. Repeating a command continues its run. torchrun splits one run over GPUs and machines
-(docs/scale.md). The exit code is 0 when all is trained, 2 after a
-mistake in settings or files, 1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
+(docs/scale.md). The exit code is 0 when all is trained, 2 after a mistake in settings or files,
+1 when a run stopped, 130 or 143 after Ctrl-C or SIGTERM.
 """
 
 import os
@@ -27,6 +27,7 @@ from agents.parallel.process import ShardError
 from agents.parallel.ranks import ALONE, RankError, Ranks
 from agents.parallel.torchrun import code_after_signal, exit_at_once, first_rank_prints, join_ranks
 from analysis.after_training import draw_figures
+from analysis.references import random_return
 from configs import (
     AnyLearner,
     RunConfig,
@@ -95,6 +96,10 @@ def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks)
     for request in requests:
         if request.error is not None:
             tell(request.error, request.name, ranks)
+    settings = requests[0].settings
+    unused = [s for s in settings if s.startswith("aux.")]
+    if unused and not any(s.startswith(("aux=", "aux.name=")) for s in settings):
+        print(f"Without aux=cpc this changes nothing: {' '.join(unused)}", flush=True)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:
@@ -135,16 +140,21 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
     """Build the learner and its records, new or from the run's checkpoint, and train."""
     state = folder.load(dataclasses.asdict(config), config.resume.extend)
     if state is not None and state["learner"]["frames"] >= config.total_frames:
-        print(f"{folder.path} is finished ({config.total_frames:,} frames).", flush=True)
+        print(
+            f"{folder.path} is finished ({config.total_frames:,} frames). To train it on: a larger "
+            "total_frames= and resume.extend=true; to train another: seed= or tag=.",
+            flush=True,
+        )
         return
     device = ranks.choose_device(config.device)
     own = ranks.part(config.env.num_envs)
     cores = max(1, available_cores() // ranks.on_this_machine)
     threads = config.threads or min(cores, own.stop - own.start)
     prepare_cpu(threads)
+    begin = "starting" if state is None else f"continuing at {state['learner']['frames']:,} frames"
     print(
-        f"{folder.path}: {'starting' if state is None else 'continuing'} on {device}, "
-        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} threads; "
+        f"{folder.path}: {begin} on {device}, "
+        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} thread{'s' * (threads > 1)}; "
         f"{first_wait(config.env)} ...",
         flush=True,
     )
@@ -197,7 +207,8 @@ def loop(
     title = f"{config.env.level} {config.arm} seed {config.seed}"
     try:
         try:
-            with ProgressDisplay(title, config.total_frames, learner.frames) as display:
+            random = random_return(config.env.level)
+            with ProgressDisplay(title, config.total_frames, learner.frames, random) as display:
                 evaluating = Evaluating(
                     learner,
                     metrics,

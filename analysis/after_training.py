@@ -25,10 +25,11 @@ def draw_figures(
         return
     figure = level_folder / f"returns{'' if tag is None else '-' + tag}.png"
     plot_level(runs, figure)
-    print(f"Return curves of {len(runs)} run(s): {figure}")
+    print(f"Return curves of {len(runs)} run{'s' * (len(runs) > 1)}: {figure}")
     if (folder / HORIZON_FILE).is_file():  # CPC's, and what records as it does
         plot_cpc([folder], folder / "cpc.png")
         print(f"CPC accuracy and loss by horizon: {folder / 'cpc.png'}")
+    print(f"To evaluate the agent: python evaluate.py {shlex.quote(str(folder))}")
     if all(open_run(run).aux != "none" for run in runs):
         kept = [s for s in settings if not s.startswith(("aux=", "aux.", "resume."))]
         print(f"To train the baseline: python train_agent.py {shlex.join([*kept, 'aux=none'])}")

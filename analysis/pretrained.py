@@ -168,8 +168,12 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     given = shlex.join(["python", "-m", "analysis.pretrained", *(argv or sys.argv[1:])])
     parser = CommandLine("python -m analysis.pretrained", "Make trained agents to hand on.")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, default=Path("pretrained"))
-    parser.add_argument("--episodes", type=int, default=100, help="of the evaluation")
+    folder = "where to write them (default: %(default)s)"
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("pretrained"), help=folder
+    )
+    episodes = "of the evaluation (default: %(default)s)"
+    parser.add_argument("--episodes", metavar="N", type=int, default=100, help=episodes)
     return parser.execute(lambda arguments: _command(arguments, given), argv)
 
 

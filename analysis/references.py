@@ -43,3 +43,11 @@ REFERENCE_RETURNS: dict[str, tuple[ReferenceReturn, ...]] = {
         ReferenceReturn("random", 4.34, 1.59, f"{_RANDOM_SOURCE}; 140 episodes of 56 puzzles"),
     ),
 }
+
+
+def random_return(level: str) -> float | None:
+    """Mean return per episode of the uniform random policy on `level`; None: not measured."""
+    for reference in REFERENCE_RETURNS.get(level, ()):
+        if reference.policy == "random":
+            return reference.mean_return
+    return None

@@ -169,7 +169,11 @@ def _alternatives(argument: str, multirun: bool) -> list[str]:
         names = f"={','.join(options(key))}" if key in GROUPS else ""
         raise ValueError(f"{argument} is a pattern; list the values: {key}{names or '=1,2,3'}.")
     if not multirun:
-        raise ValueError(f"{argument} lists several values; add -m to run one after the other.")
+        number = key.endswith("frames") and re.fullmatch(r"[^=]+=\d+(,\d{3})+", argument)
+        meant = f", or write {argument.replace(',', '_')}" if number else ""
+        raise ValueError(
+            f"{argument} lists several values; add -m to run one after the other{meant}."
+        )
     if not override.is_discrete_sweep():
         raise ValueError(f"{argument} is a continuous range; list the values: {key}=1,2,3.")
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
@@ -188,7 +192,8 @@ def _for_hydra(setting: str) -> str:
     if key in GROUPS:
         names = options(key)
         if value not in names:
-            raise ValueError(f"{setting} is not known; {key} can be {', '.join(names)}.")
+            others = "; others are env=gymnasium env.id=CartPole-v1, say" if key == "env" else ""
+            raise ValueError(f"{setting} is not known; {key} can be {', '.join(names)}{others}.")
         return setting
     if key in SECTIONS and not isinstance(value, dict | None):
         raise ValueError(f"{key} is {value!r}; set its parts, as in {key}.NAME=VALUE.")

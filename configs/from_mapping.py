@@ -46,10 +46,14 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
 def unknown_key(cls: type, key: str, path: str = "") -> ValueError:
     """What to raise for a key that the dataclass `cls` does not have."""
     names = ", ".join(path + field.name for field in dataclasses.fields(cls))
-    return ValueError(f"{path}{key} is not a setting; allowed here: {names}.")
+    kinds = (*WANTED, list, dict, typing.Literal)
+    deeper = set().union(*(keys_of(cls, kind, path) for kind in kinds))
+    meant = sorted(name for name in deeper if name.endswith(f".{key}"))
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    return ValueError(f"{path}{key} is not a setting; allowed here: {names}.{hint}")
 
 
-def keys_of(cls: type, kind: type, path: str = "") -> set[str]:
+def keys_of(cls: type, kind: Any, path: str = "") -> set[str]:
     """The dotted keys of the dataclass `cls` whose value is a `kind`; dict: has parts."""
     keys = set()
     for name, hint in typing.get_type_hints(cls).items():

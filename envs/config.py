@@ -111,7 +111,8 @@ class EnvConfig:
         for name in sorted({name for names in OWN_SETTINGS.values() for name in names}):
             if getattr(self, name) and name not in OWN_SETTINGS[self.backend]:
                 having = " or ".join(b for b, names in OWN_SETTINGS.items() if name in names)
-                raise ValueError(f"env.{name} needs env.backend={having}")
+                key = "env" if having == "gymnasium" else "env.backend"  # it has no level
+                raise ValueError(f"env.{name} needs {key}={having}")
         for name, allowed_values in CHOICES.items():
             if getattr(self, name) not in (None, *allowed_values):
                 raise ValueError(

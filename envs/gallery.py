@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from envs import EnvConfig, first_wait
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
 from envs.frame_rate import STEPS_PER_SECOND
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         levels = [canonical_level(level) for level in options.levels or LEVELS]
     except ValueError as error:
         parser.error(str(error))
+    print(f"{first_wait(EnvConfig(levels[0])).capitalize()} ...", flush=True)
     for level in levels:
         path = options.out / f"gallery_{level}.png"
         try:
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             save(contact_sheet(level), path)
         except OSError as error:
             parser.error(f"--out {options.out}: {error.strerror or error}")
-        print(path)
+        print(path, flush=True)
 
 
 def contact_sheet(level: str) -> NDArray[np.uint8]:

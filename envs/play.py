@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from envs import EnvConfig, first_wait
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
 from envs.frame_rate import STEPS_PER_SECOND
@@ -54,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         game = Game(level, options.seed, options.top_down, options.scale)
         size = game.size[0], game.size[1] + STATUS_HEIGHT
         with film(options.record) as add_picture, window(size, level) as screen:
+            print(
+                "Arrow keys or W, A, S and D move, space fires, R begins the next episode, Esc or "
+                f"Q ends.\n{first_wait(EnvConfig(level)).capitalize()} ...",
+                flush=True,
+            )
             play(game, screen, add_picture)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)

@@ -87,10 +87,18 @@ class _Display:
 
 
 class ProgressDisplay(_Display):
-    """Shows how far the run `title` is, between `__enter__` and `__exit__`."""
+    """Shows how far the run `title` is, between `__enter__` and `__exit__`.
+
+    `random_return`: what a uniform random policy earns per episode, to compare with, where known.
+    """
 
     def __init__(
-        self, title: str, total_frames: int, frames: int, console: Console | None = None
+        self,
+        title: str,
+        total_frames: int,
+        frames: int,
+        random_return: float | None = None,
+        console: Console | None = None,
     ) -> None:
         console = console or Console()
         bar = TwoLines(
@@ -104,8 +112,9 @@ class ProgressDisplay(_Display):
         super().__init__(bar)
         self._title = title
         self._total_frames = total_frames
+        self._reference = "" if random_return is None else f" (random policy {random_return:.2f})"
         self._start: tuple[int, float] | None = None  # frames and clock after the first update
-        text = "waiting for the first log row ..."
+        text = "waiting for the first row of progress.csv ..."
         self._task = self._bar.add_task(title, total=total_frames, completed=frames, text=text)
 
     def advance(self, frames: int) -> None:
@@ -122,11 +131,15 @@ class ProgressDisplay(_Display):
             rate = (frames - start_frames) / max(time.monotonic() - start, 1e-9)
         left = (self._total_frames - frames) / max(rate, 1e-9)
         mean = f"{sum(returns) / len(returns):.2f}" if returns else "none yet"
-        text = (
+        pace = (
             f"{frames:,} of {self._total_frames:,} frames | "
-            f"{row['frames_per_second']:,.0f} frames/s | return {mean} | {duration(left)} left"
+            f"{row['frames_per_second']:,.0f} frames/s"
         )
+        rest = f"return {mean}{self._reference} | {duration(left)} left"
+        text = f"{pace} | {rest}"
         if self.console.is_terminal:
+            if len(text) > self.console.width:
+                text = f"{pace}\n{rest}"
             self._bar.update(self._task, completed=frames, text=text)
         else:
             print(f"{self._title} | {text}", flush=True)
@@ -135,7 +148,7 @@ class ProgressDisplay(_Display):
         """Show an evaluation's `row` (records.metrics), above the bar where there is one."""
         text = (
             f"{self._title} | {row['frames']:,} frames | evaluation: return "
-            f"{row['return_mean']:.2f} over {row['episodes']} episodes"
+            f"{row['return_mean']:.2f}{self._reference} over {row['episodes']} episodes"
         )
         if self.console.is_terminal:
             self.console.print(text, markup=False, highlight=False)

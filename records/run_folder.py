@@ -114,11 +114,11 @@ class RunFolder:
             key, before, now = difference
             longer = key == EXTENDABLE and isinstance(before, int) and before < now
             if not (longer and extend):
-                hint = "continue with resume.extend=true, or " if longer else ""
-                raise ValueError(
-                    f"{self.path} holds a run with {key}={before}, not {now}: {hint}"
-                    "start a separate run with tag=NAME."
-                )
+                separate = "start a separate run with tag=NAME"
+                hint = f"{separate}, or continue this one with {key} as it was"
+                if longer:
+                    hint = f"continue with resume.extend=true, or {separate}"
+                raise ValueError(f"{self.path} holds a run with {key}={before}, not {now}: {hint}.")
         return checkpoint.load(self.checkpoint_path)
 
     def write_config(

@@ -41,7 +41,11 @@ def read_config(path: Path) -> dict[str, Any]:
             raise ValueError("too large")
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path} is not the folder of a run: it has no config.yaml.") from None
+        below = min(path.glob("seed_*/config.yaml"), default=None)
+        hint = "" if below is None else f" {below.parent} is one."
+        raise ValueError(
+            f"{path} is not the folder of a run: it has no config.yaml.{hint}"
+        ) from None
     # ValueError: no text, or a date that is none; RecursionError: nested too deeply
     except (yaml.YAMLError, ValueError, RecursionError):
         content = None

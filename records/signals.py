@@ -32,12 +32,15 @@ class StopSignals:
     Inside `with signals.deferred():` the first one only sets `requested`, so that the caller can
     finish what it is at and call `raise_if_requested`; a second one raises at once, unless
     `patient`: torchrun hands a signal on that its ranks may have had already, as from Slurm.
+    Once one has been raised the end is under way, and further ones are ignored: `timeout` and
+    impatient people send two.
     """
 
     def __init__(self) -> None:
         self.requested: int | None = None
         self.patient = False
         self._deferred = False
+        self._ending = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
@@ -65,6 +68,7 @@ class StopSignals:
             yield
         finally:
             self._deferred = False
+        self._ending |= self.requested is not None
         self.raise_if_requested()
 
     def requested_on(self, ranks: Ranks) -> bool:
@@ -82,5 +86,6 @@ class StopSignals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._deferred and (self.requested is None or self.patient):
             self.requested = number
-        else:
+        elif not self._ending:
+            self._ending = True
             raise Interrupted(number)

@@ -153,6 +153,7 @@ def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys, no_
     capsys.readouterr()
     assert command.main([str(FOLDER / "none/seed_1"), "episodes=5", "video=film.mp4"]) == 0
     out = capsys.readouterr().out
+    assert "uniform random policy, in the real DeepMind Lab: 0.78\n" in out
     assert "5 episodes with sampled actions after 60 frames" in out
     assert "(5 episodes)" in out
     with imageio.get_reader("film.mp4") as reader:

@@ -98,7 +98,7 @@ def test_a_damaged_neighbour_is_left_out_of_the_figure(capsys):
     assert train("total_frames=600", "seed=2") == 0
     out, err = capsys.readouterr()
     assert f"Left out of the figure: {RUN.resolve() / 'episodes.csv'} has" in out
-    assert "Return curves of 1 run(s)" in out
+    assert "Return curves of 1 run:" in out
     assert err == ""
 
 

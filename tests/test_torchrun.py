@@ -90,7 +90,7 @@ def undisturbed(tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed")
     result = torchrun("aux=cpc", f"run_root={root}")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("starting on cpu, 2 ranks of 1 threads") == 1
+    assert result.stdout.count("starting on cpu, 2 ranks of 1 thread;") == 1
     return root / FOLDER / "cpc/seed_1"
 
 

@@ -102,8 +102,9 @@ def test_run_leaves_everything_it_promises(capsys):
     printed = capsys.readouterr().out
     assert "compiling the engine takes about 30 s" in printed.splitlines()[0]
     assert "room_watermaze cpc seed 1 | 300 of 1,800 frames" in printed
-    assert f"Return curves of 1 run(s): {FOLDER / 'returns.png'}" in printed
+    assert f"Return curves of 1 run: {FOLDER / 'returns.png'}" in printed
     assert (FOLDER / "returns.png").exists()
+    assert f"To evaluate the agent: python evaluate.py {folder}\n" in printed
     assert "To train the baseline: python train_agent.py" in printed
     assert "aux=none\n" in printed
     assert printed.rstrip().endswith(f"In TensorBoard: tensorboard --logdir {FOLDER}")
@@ -115,8 +116,23 @@ def test_finished_run_says_so_and_trains_no_more(capsys, no_figures):
     before = (FOLDER / "none/seed_1/progress.csv").read_bytes()
     capsys.readouterr()
     assert train() == 0
-    assert "is finished (1,800 frames)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "is finished (1,800 frames). To train it on: a larger total_frames= and resume." in out
     assert (FOLDER / "none/seed_1/progress.csv").read_bytes() == before
+
+
+def test_what_a_run_says_before_and_after(monkeypatch, capsys, no_figures):
+    """Settings of CPC that change nothing, where it continues, what a random policy earns."""
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert train("aux.weight=0.1") == 130
+    out = capsys.readouterr().out
+    unused = "aux.horizon=2 aux.anchors=3 aux.weight=0.1"
+    assert out.startswith(f"Without aux=cpc this changes nothing: {unused}\n")
+    assert train("aux.weight=0.1") == 0
+    out = capsys.readouterr().out
+    assert f"{FOLDER / 'none/seed_1'}: continuing at 240 frames on cpu, " in out
+    assert " (random policy 0.78) | " in out
 
 
 def kill():
@@ -227,7 +243,7 @@ def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
     assert "aux=cpc aux.horizon=7" in err
     assert "aux.horizon is 7; it must be below agent.unroll_length (5)" in err
     assert (FOLDER / "cpc/seed_1/progress.csv").exists()
-    assert "Return curves of 2 run(s)" in out
+    assert "Return curves of 2 runs" in out
     assert "To train the baseline" not in out
 
 

@@ -234,6 +234,25 @@ def test_bad_values_get_one_sentence(argument, sentence):
     assert error(argument).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("env=Pong-v5", "seekavoid_arena_01; others are env=gymnasium env.id=CartPole-v1, say."),
+        ("env.id=Pong-v5", "env.id needs env=gymnasium"),
+        ("total_frames=2,000,000", "one after the other, or write total_frames=2_000_000."),
+        ("seed=1,200", "seed=1,200 lists several values; add -m to run one after the other."),
+        ("learning_rate=1", "log, resume. Did you mean agent.learning_rate?"),
+        ("negatives=pool", "log, resume. Did you mean aux.negatives?"),
+    ],
+)
+def test_common_mistakes_get_a_hint(argument, hint):
+    try:
+        said = error(argument)
+    except ValueError as cannot_be_read:
+        said = str(cannot_be_read)
+    assert said.endswith(hint)
+
+
 @given(st.text(st.characters(exclude_characters="$,", exclude_categories=["C"]), min_size=1))
 @settings(max_examples=13, deadline=None)
 @example("my runs")

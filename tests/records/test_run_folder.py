@@ -52,7 +52,7 @@ def test_same_settings_continue_whatever_the_device_and_threads(tmp_path):
 @pytest.mark.parametrize("extend", [False, True])
 def test_other_settings_are_refused_by_name(tmp_path, changes, named, extend):
     begin(tmp_path)
-    with pytest.raises(ValueError, match=f"{named}: start a separate run with tag=NAME"):
+    with pytest.raises(ValueError, match=f"{named}: start a separate run with tag=NAME, or cont"):
         resume(tmp_path, extend, **changes)
 
 
@@ -116,6 +116,10 @@ def test_config_tells_what_each_start_ran_on(tmp_path):
 
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not the folder of a run"):
+        load_settings(tmp_path)
+    for seed in (7, 5):
+        begin(tmp_path / f"seed_{seed}")
+    with pytest.raises(ValueError, match=f"it has no config.yaml. {tmp_path / 'seed_5'} is one."):
         load_settings(tmp_path)
     (tmp_path / "config.yaml").write_text("{")
     with pytest.raises(ValueError, match="cannot be read as settings"):
