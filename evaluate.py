@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="its folder, or a checkpoint in it")
-    parser.add_argument("settings", nargs="*", metavar="key=value")
+    parser.add_argument("settings", nargs="*", default=[], metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:
         report(arguments.run, parse_evaluation(arguments.settings))

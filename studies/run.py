@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("plan", type=Path, metavar="PLAN")
-    parser.add_argument("settings", nargs="*", metavar="key=value")
+    parser.add_argument("settings", nargs="*", default=[], metavar="key=value")
     parser.add_argument("--dry-run", action="store_true", help="print commands and duration")
     parser.add_argument("--executor", choices=("local", "slurm"), default="local")
     arguments = parser.parse_intermixed_args(argv)
