@@ -9,7 +9,7 @@ import numpy as np
 from envs.labsim.levels.lasertag_fighters import AGENT, IMPULSE, NOBODY, ORB
 from envs.labsim.levels.lasertag_weapons import FAR, ORB_SPEED, SPLASH_RADIUS, ammo, first_hit
 from envs.labsim.text_maze import FLOOR_Z, STANDING_Z
-from envs.labsim.world import EYE, SERVER_FRAME_MS, kernel, uniform
+from envs.labsim.world import EYE, FRAME_MS, kernel, uniform
 
 # Of Cygni, Leonis and Epsilon; accuracy with Impulse, Rapid, Orb, Beam, Disc.
 ACCURACY = np.array(
@@ -19,8 +19,8 @@ FIRE_THROTTLE = np.array([0.5, 0.9, 1.0])
 
 VIEW_FACTOR = 0.9  # part of the missing turn that a bot with an enemy makes in a frame ..
 CALM_VIEW_FACTOR = 0.05  # .. and what a bot without one adds to its speed of turning
-MAX_TURN = 240.0 * SERVER_FRAME_MS / 1000.0  # degrees in a frame with an enemy ..
-CALM_MAX_TURN = 360.0 * SERVER_FRAME_MS / 1000.0  # .. and without
+MAX_TURN = 240.0 * FRAME_MS / 1000.0  # degrees in a frame with an enemy ..
+CALM_MAX_TURN = 360.0 * FRAME_MS / 1000.0  # .. and without
 TURN_DAMPING = 0.45
 
 CLOSE = 100.0  # units: an enemy this near cannot be avoided
@@ -176,7 +176,7 @@ def _spares_itself(fighters, k, cells):  # type: ignore[no-untyped-def]
 
 @kernel
 def turn_view(bot):  # type: ignore[no-untyped-def]
-    """Turn a bot's view towards the ideal one for one server frame, a little too far."""
+    """Turn a bot's view towards the ideal one for one frame, a little too far."""
     has_enemy = bot.enemy != NOBODY
     factor = VIEW_FACTOR if has_enemy else CALM_VIEW_FACTOR
     limit = MAX_TURN if has_enemy else CALM_MAX_TURN

@@ -72,7 +72,7 @@ FIGHTER = np.dtype(
         ("from_y", np.float64),
         ("from_z", np.float64),
         ("slope", np.float64),  # of the view: rise for each unit ahead
-        ("turn_speed", np.float64),  # degrees per server frame
+        ("turn_speed", np.float64),  # degrees per frame
         ("ideal_yaw", np.float64),
         ("ideal_slope", np.float64),
         ("think_ms", np.int64),  # time of the next thought
@@ -117,6 +117,7 @@ GAME = np.dtype(
         ("special", np.int64),  # kind of the map's gadget: ORB, BEAM or DISC
         ("hue", np.int64),  # of the bots, in steps of HUE_STEP_DEG
         ("num_spawns", np.int64),
+        ("known_ms", np.int64),  # when bots next learn where everybody is
     ]
 )
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.collision import Solids
+from envs.labsim.collision import CLEARANCE, Solids
 from envs.labsim.levels.lasertag_aim import turn_view
 from envs.labsim.levels.lasertag_bots import think
 from envs.labsim.levels.lasertag_fighters import (
@@ -20,8 +20,15 @@ from envs.labsim.levels.lasertag_fighters import (
 from envs.labsim.levels.lasertag_items import clear_old_drops, drop_of_the_dead, take_items
 from envs.labsim.levels.lasertag_scene import draw_game
 from envs.labsim.levels.lasertag_weapons import fire, fly_orbs
-from envs.labsim.physics import KICK_OFF_SPEED, MAX_SPEED, move, scratch, turn
-from envs.labsim.world import FRAME_MS, SERVER_FRAME_MS, kernel, pass_frame
+from envs.labsim.physics import (
+    GROUND_REACH,
+    KICK_OFF_SPEED,
+    MAX_SPEED,
+    move,
+    scratch,
+    turn,
+)
+from envs.labsim.world import FEET, FRAME_MS, SERVER_FRAME_MS, kernel, pass_frame
 
 HIGHEST_Z = 118.0  # of a player's origin below the lid of the maze, 150 units above the ground
 
@@ -60,7 +67,7 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
             now = player.engine_ms
             if server_runs:
                 clear_old_drops(items, now)
-                _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
+            _let_bots_think(fighters, game, items, avoid_ms[i], cells, steps[i], now)
             _return_dead(
                 fighters, spawns[i, : game.num_spawns], solids.boxes[i], actions[i, 3] != 0, now
             )
@@ -70,8 +77,6 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
             for k in range(NUM_FIGHTERS):
                 if fighters[k].alive and (k == AGENT or server_runs):
                     run_timers(fighters[k], FRAME_MS if k == AGENT else SERVER_FRAME_MS)
-                    if k != AGENT:
-                        turn_view(fighters[k])
                     _walk(fighters[k], k, solids, i, actions, ms, planes)
                     take_items(fighters[k], items, game.special, now)
                     reward += _shoot(fighters, k, game, orbs, cells)
@@ -91,12 +96,12 @@ def step_slice(rules, actions, out, start, stop, num_frames):  # type: ignore[no
 def _let_bots_think(  # type: ignore[no-untyped-def]
     fighters, game, items, avoid_ms, cells, steps, now
 ):
-    """Let those bots think whose time it is; the dead keep time, too.
+    """Let those bots think whose time it is; the dead keep time, too. All turn their views.
 
     All of them learn every 100 ms where everybody is.
     """
-    server_ms = fighters[AGENT].server_ms
-    if server_ms % THINK_MS == 0:
+    if now >= game.known_ms:
+        game.known_ms = _next(game.known_ms, now)
         for k in range(NUM_FIGHTERS):
             fighter = fighters[k]
             fighter.known_vx = (fighter.x - fighter.known_x) / (THINK_MS / 1000.0)
@@ -105,11 +110,18 @@ def _let_bots_think(  # type: ignore[no-untyped-def]
             fighter.known_x, fighter.known_y, fighter.known_z = fighter.x, fighter.y, fighter.z
     for k in range(1, NUM_FIGHTERS):
         bot = fighters[k]
-        if server_ms < bot.think_ms:
-            continue
-        bot.think_ms += THINK_MS * ((server_ms - bot.think_ms) // THINK_MS + 1)
+        if now >= bot.think_ms:
+            bot.think_ms = _next(bot.think_ms, now)
+            if bot.alive:
+                think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
         if bot.alive:
-            think(fighters, k, game, items, avoid_ms[k], cells, steps, now)
+            turn_view(bot)
+
+
+@kernel
+def _next(time_ms, now):  # type: ignore[no-untyped-def]
+    """When what was due at a time, and is now, is due again."""
+    return time_ms + THINK_MS * ((now - time_ms) // THINK_MS + 1)
 
 
 @kernel
@@ -139,11 +151,16 @@ def _walk(fighter, k, solids, i, actions, ms, planes):  # type: ignore[no-untype
         cos, sin = np.cos(angle), np.sin(angle)
         forward = fighter.wish_x * cos + fighter.wish_y * sin
         right = fighter.wish_x * sin - fighter.wish_y * cos
-    if fighter.slide_ms > 0:
+    height = fighter.z - FEET - fighter.floor
+    slides = fighter.slide_ms > 0 and fighter.vz <= KICK_OFF_SPEED
+    slides = slides and height < GROUND_REACH + CLEARANCE
+    if slides:
         # Who was just hit slides without friction: physics takes him for taking off.
-        fighter.vz = max(fighter.vz, KICK_OFF_SPEED + 1.0)
+        fighter.vz = KICK_OFF_SPEED + 1.0
     solids.boxes[i, k, 2] = -1.0
     move(fighter, solids, i, forward, right, ms, planes, speed)
+    if slides:
+        fighter.z, fighter.vz = fighter.floor + FEET + CLEARANCE, 0.0
     if fighter.z > HIGHEST_Z:
         fighter.z, fighter.vz = HIGHEST_Z, 0.0
     put_box(fighter, solids.boxes[i], k)

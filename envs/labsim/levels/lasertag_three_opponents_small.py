@@ -8,6 +8,8 @@ pressed, 1.7 s later at the earliest, or by himself after 21.7 s. Until then not
 his view stays as it was.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,15 +44,23 @@ from envs.labsim.levels.lasertag_scene import (
 from envs.labsim.levels.lasertag_weapons import ORB_RECORD
 from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
-from envs.labsim.world import (
-    start_clocks,
-)
+from envs.labsim.world import FRAME_MS, SERVER_FRAME_MS, start_clocks
 
 EPISODE_SECONDS = 240
 EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
 NEVER_MS = 2**60
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
 CLOCKS = (12, 49)
+
+
+def since_bots_joined(debt_ms: int) -> int:
+    """Tell from a server's debt how long its bots had been there, modulo 400 ms.
+
+    They join in its first frame, in which its debt is one frame (`dev_map` in `dmlab_connect.c`).
+    In the next 25 it has every value that it can have once.
+    """
+    frames = range(math.lcm(FRAME_MS, SERVER_FRAME_MS) // FRAME_MS)
+    return FRAME_MS * next(n for n in frames if FRAME_MS * (n + 1) % SERVER_FRAME_MS == debt_ms)
 
 
 class LasertagThreeOpponentsSmall(Level):
@@ -110,8 +120,10 @@ class LasertagThreeOpponentsSmall(Level):
         self.avoid_ms[i] = 0
         self.orbs["owner"][i] = NOBODY
         boxes[:] = -1.0
-        # Bots think in turn.
-        fighters["think_ms"] = THINK_MS - THINK_MS * (np.arange(NUM_FIGHTERS) - 1) // NUM_BOTS
+        played_ms = since_bots_joined(int(player["server_debt"]))
+        self.games["known_ms"][i] = THINK_MS - played_ms % THINK_MS
+        ahead_ms = THINK_MS * np.arange(NUM_BOTS) // NUM_BOTS  # they think in turn
+        fighters["think_ms"][1:] = THINK_MS - (played_ms + ahead_ms) % THINK_MS
         for k in range(NUM_FIGHTERS):
             spawn(fighters, k, self.spawns[i, : self.games["num_spawns"][i]], boxes)
         self._update_scene(i)

@@ -4,6 +4,7 @@ import pytest
 from envs.labsim.levels.lasertag_aim import ACCURACY, FIRE_THROTTLE
 from envs.labsim.levels.lasertag_fighters import DISC, hurt
 from envs.labsim.levels.lasertag_maps import NO_WAY, walking_distances
+from envs.labsim.levels.lasertag_three_opponents_small import since_bots_joined
 from tests.envs.labsim.levels.lasertag_game import FIRE, LOOK_LEFT, STRAFE_LEFT, Game, Hall
 
 Y = 553.0
@@ -166,7 +167,7 @@ def test_bots_turn_at_most_240_degrees_a_second():
         before = float(bot["yaw"])
         hall.step(frames=1)
         turned.append(float(bot["yaw"]) - before)
-    assert max(turned) == pytest.approx(12.0)  # in a server frame
+    assert max(turned) == pytest.approx(3.84)  # in a frame of 16 ms
     assert bot["yaw"] == pytest.approx(250.0, abs=2.0)
 
 
@@ -179,11 +180,31 @@ def test_bots_think_every_100_ms_in_turn_and_the_dead_keep_time():
         game.step(FIRE, 1)
         for k in np.flatnonzero(game.level.fighters["think_ms"][0, 1:] != before):
             thoughts[k].append(frame * 16)
-    # Server frames come at 48, 96, 144 ms ..; the second of them is at 100 ms of their own time.
-    assert [times[0] for times in thoughts] == [96, 96, 48]
+    assert [times[0] for times in thoughts] == [16, 80, 48]
     for times in thoughts:
-        assert set(np.diff(times).tolist()) <= {80, 96, 112}
+        assert set(np.diff(times).tolist()) == {96, 112}
         assert times[-1] - times[0] == pytest.approx(100 * (len(times) - 1), abs=15)
+
+
+def test_what_bots_know_of_others_is_as_old_as_their_turn_makes_it():
+    """Leonis thinks 64 or 80 ms after bots learnt where others are, and Cygni at once."""
+    hall = Hall()
+    player, known, ages = hall.put(0, 203.0, Y), [], {1: set(), 2: set(), 3: set()}
+    fighters = hall.level.fighters[0]
+    fighters["think_ms"] = Game(seed=7003).level.fighters["think_ms"][0]
+    for frame in range(100):
+        before = fighters["think_ms"].copy()
+        player["x"] = 203.0 + frame
+        hall.step(FIRE, 1)
+        known.append(float(player["known_x"]))
+        for k in np.flatnonzero(fighters["think_ms"] != before):
+            ages[k].add(16 * (frame - known.index(known[-1])))
+    assert ages == {1: {0}, 2: {64, 80}, 3: {32, 48}}
+
+
+@pytest.mark.parametrize(("debt_ms", "age_ms"), [(16, 0), (32, 16), (14, 48), (12, 96), (0, 384)])
+def test_a_servers_debt_tells_how_long_its_bots_have_played(debt_ms, age_ms):
+    assert since_bots_joined(debt_ms) == age_ms
 
 
 def test_bots_press_fire_at_a_thought_one_to_two_seconds_after_one():
@@ -207,9 +228,9 @@ def test_bots_without_an_enemy_look_300_units_ahead_on_their_way():
     # The way to the corner leads along the wall to its end, in the row of cells at y = 950.
     assert bot["ideal_yaw"] == pytest.approx(90.0, abs=1.0)
     bot["x"], bot["y"], bot["think_ms"] = 450.0, 750.0, 0
-    hall.step(frames=4)
+    hall.step(frames=1)
     ahead = np.degrees(np.arctan2(950.0 - 750.0, 550.0 - 450.0))
-    assert bot["ideal_yaw"] == pytest.approx(ahead, abs=1.5)
+    assert bot["ideal_yaw"] == pytest.approx(ahead)
 
 
 def test_bots_shoot_even_if_somebody_stands_in_the_way():

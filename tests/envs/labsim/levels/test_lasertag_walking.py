@@ -28,7 +28,7 @@ def test_bots_in_a_fight_jump_once_a_second_and_do_not_steer_in_the_air():
         on_floor, velocity = bot["z"] < 26.0, (float(bot["vx"]), float(bot["vy"]))
         hall.step(LOOK_LEFT, frames=1)
         bot["special_ammo"], bot["health"] = 10, 100
-        if on_floor and bot["vz"] > 200.0:
+        if on_floor and bot["z"] >= 26.0:
             take_offs.append(frame)
         if bot["z"] > 60.0 and velocity != (0.0, 0.0):
             steered.append((bot["wish_x"], bot["wish_y"]))

@@ -201,6 +201,23 @@ def test_knockback_is_5_units_a_second_for_each_point_and_slides_for_200_ms():
     assert (weak["vy"], weak["slide_ms"]) == (35.0, 50)
 
 
+def test_who_slides_stays_on_the_floor_and_who_is_hit_in_the_air_falls():
+    hall = Hall()
+    player = hall.put(0, 300.0, Y, 90.0)
+    player["health"] = 1000
+    standing = float(player["z"])
+    hurt(hall.level.fighters[0], 0, 1, 100, 1.0, 0.0, 0.0)
+    for frame in range(1, 14):
+        hall.step(LOOK_LEFT, frames=1)
+        assert player["z"] == standing
+        assert (player["vx"] == 500.0) == (frame <= 12)  # 200 ms, then friction
+    assert player["vx"] < 460.0
+    player["z"], player["vz"] = 80.0, -100.0
+    hurt(hall.level.fighters[0], 0, 1, 100, 1.0, 0.0, 0.0)
+    hall.step(LOOK_LEFT, frames=1)
+    assert player["vz"] < -110.0
+
+
 def test_an_empty_gadget_gives_way_to_the_best_that_has_shots():
     for special_ammo, expected in ((5, DISC), (0, IMPULSE)):
         hall = armed(RAPID)
