@@ -216,6 +216,8 @@ def test_sweep_keeps_good_requests_beside_bad_ones():
         ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
         ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
         ("agent=7", "agent=7 is not known"),
+        ("run_root=~nobodys/x", "run_root is '~nobodys/x', but there is no such home folder."),
+        ("start_from=~nobodys/x", "start_from is '~nobodys/x', but there is no such home folder."),
         ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
         ("fast=yes_please", "fast is 'yes_please'; allowed: auto, false."),
         ("fast=true", "fast is True; allowed: auto, false."),
