@@ -15,10 +15,15 @@ env=LEVEL and env.KEY=VALUE put the agent into other environments than it was tr
 level, or the same one drawn by env.backend=miniworld or in the real DeepMind Lab (dmlab).
 """
 
+import os
+import signal
+import sys
+
+if __name__ == "__main__":  # what is imported below takes seconds, in which there may be a Ctrl-C
+    signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
+
 import argparse
 import json
-import os
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -152,4 +157,5 @@ def play(
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -178,8 +178,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> None:
-    for run in find_runs(arguments.runs):
-        print(export_run(run, arguments.out))
+    """Export what can be; raise ValueError at the end for what cannot."""
+    runs, wrong = find_runs(arguments.runs), []
+    for run in runs:
+        try:
+            if len(runs) > 1 and not len(run.returns.frames):
+                print(f"Left out: {run.folder} has no finished episode yet.")
+            else:
+                print(export_run(run, arguments.out))
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; ".join(wrong))
 
 
 if __name__ == "__main__":

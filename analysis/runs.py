@@ -7,7 +7,8 @@ without `<backend>`, with shorter tables, and has curves.csv in place of episode
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ CURVES_FILE = "curves.csv"
 PROGRESS_FILE = "progress.csv"
 HORIZON_FILE = "aux_by_horizon.csv"
 CONFIG_FILE = "config.yaml"
+
+FRAME_COLUMNS = ("frames", "frames_from", "frames_to")
 
 NOT_SETTINGS = ("starts", "versions", "git")  # written into config.yaml for the record
 # Settings that did not exist for older runs, and what those did.
@@ -157,7 +160,7 @@ def open_run(folder: Path) -> Run:
     run = Run(folder, config if isinstance(config, Mapping) else {})
     try:
         _ = (run.level, run.backend, run.preset, run.aux, run.seed)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # the last: a seed of .inf
         raise ValueError(
             f"{path} is not a run's configuration: "
             "it needs env.level, env.backend, preset, aux.name and seed"
@@ -222,8 +225,8 @@ def differing_settings(run: Run, other: Run) -> list[str]:
 
 
 def column_names(path: Path) -> list[str]:
-    """The header of a CSV file; empty while it has no line."""
-    with open(path, newline="", encoding="utf-8") as file:
+    """The header of a CSV file; empty while it has no line. Raises ValueError: it is no table."""
+    with _as_table(path), open(path, newline="", encoding="utf-8") as file:
         return next(csv.reader(file), [])
 
 
@@ -232,10 +235,12 @@ def read_table(path: Path, columns: Iterable[str]) -> dict[str, FloatArray]:
 
     A last line without its newline is still being written by a running process and is left out; so
     is everything in a file that has no line yet.
-    Raises ValueError: a column is missing, a row has too few cells, a cell is not a number.
+    Raises ValueError: a column is missing, a row has too few cells, a cell is not a number, frames
+    are not finite, or the file is no table.
     """
-    text = path.read_text(encoding="utf-8")
-    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    with _as_table(path):
+        text = path.read_text(encoding="utf-8")
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     if not rows:
         return {column: np.empty(0) for column in columns}
     header, body = rows[0], rows[1:]
@@ -246,10 +251,21 @@ def read_table(path: Path, columns: Iterable[str]) -> dict[str, FloatArray]:
         place = header.index(column)
         try:
             values = [float(row[place]) if row[place] else math.nan for row in body]
+            if column in FRAME_COLUMNS and not all(map(math.isfinite, values)):
+                raise ValueError
         except (ValueError, IndexError):
             raise ValueError(f"{path} has a row without a number for {column!r}") from None
         table[column] = np.array(values, dtype=np.float64)
     return table
+
+
+@contextmanager
+def _as_table(path: Path) -> Iterator[None]:
+    """Let what Python raises inside where `path` holds no table of text name it."""
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path} is damaged: it is no table of text") from None
 
 
 def _episode_returns(path: Path) -> Returns:

@@ -74,9 +74,9 @@ def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunReques
     alternatives += [_alternatives(setting, multirun) for setting in settings]
     requests = [_request(settings) for settings in itertools.product(*alternatives)]
     _refuse_a_shared_folder(requests)
-    common = set(requests[0].settings).intersection(*(request.settings for request in requests))
+    varies = [len(set(given)) > 1 for given in zip(*(r.settings for r in requests), strict=True)]
     return [
-        request._replace(name=shlex.join(s for s in request.settings if s not in common))
+        request._replace(name=shlex.join(itertools.compress(request.settings, varies)))
         for request in requests
     ]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from agents.config import AgentConfig, SB3A2CConfig
 from cpc_aux.config import AuxConfig
-from envs.config import EnvConfig
+from envs.config import EnvConfig, require_home
 
 MAX_SEED = 2**31
 MAX_FRAMES = 10**15
@@ -92,6 +92,7 @@ class RunConfig:
         for name, text in (("run_root", self.run_root), ("start_from", self.start_from)):
             if text is not None and not text.strip():
                 raise ValueError(f"{name} is empty; it names a folder.")
+            require_home(name, text)
         if not self.log.checkpoint_minutes > 0:
             raise ValueError(
                 f"log.checkpoint_minutes is {self.log.checkpoint_minutes}; it must be above 0."

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from envs.frame_rate import FRAMES_PER_STEP
@@ -119,6 +120,7 @@ class EnvConfig:
                     f"env.{name} is '{getattr(self, name)}': allowed are "
                     f"{', '.join(allowed_values)}"
                 )
+        require_home("env.level_cache", self.level_cache)
         if self.wrappers is not None:
             self.wrappers.validate()
         if self.backend != "gymnasium":
@@ -137,6 +139,14 @@ class EnvConfig:
             return replace(self, level=canonical_level(self.level))
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", str(self.id).rsplit(":", 1)[-1])
         return replace(self, level=name.lstrip("."))  # ".." would be another folder
+
+
+def require_home(name: str, folder: str | None) -> None:
+    """Raise ValueError if the folder that setting `name` gives is in a home that is not there."""
+    try:
+        Path(folder or "").expanduser()
+    except RuntimeError:
+        raise ValueError(f"{name} is {folder!r}, but there is no such home folder.") from None
 
 
 def canonical_level(level: str) -> str:

@@ -64,9 +64,10 @@ def read_plan(path: Path) -> Plan:
     Raises ValueError: it is no mapping, or a key or the type of its value is not allowed. OSError.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} cannot be read as yaml: {error}") from None
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as yaml: {why}") from None
     known = {f.name: f for f in fields(Plan)}
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a plan; it needs {', '.join(known)}.")

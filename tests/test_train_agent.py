@@ -351,9 +351,10 @@ def test_training_from_a_script_on_standard_input(tmp_path):
     assert result.stdout.rstrip().endswith("code 0")
 
 
-def test_interrupt_while_importing_is_one_line(tmp_path):
+@pytest.mark.parametrize("command", ["train_agent.py", "evaluate.py"])
+def test_interrupt_while_importing_is_one_line(command, tmp_path):
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "train_agent.py"), "seed=1"],
+        [sys.executable, str(ROOT / command), "seed=1"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         handled = wait_until(lambda: interrupt_is_caught(process.pid))

@@ -59,15 +59,21 @@ def _of_cpu(agent: Agent, obs_shape: tuple[int, ...]) -> ChosenPass:
         return PLAIN
     encoder_fits, core_fits = fast_parts(agent, obs_shape)
     if not is_stock(agent, Agent):
-        log.warning("The agent runs in plain PyTorch: it is not exactly agents.networks.Agent.")
+        log.warning(
+            "The agent runs in plain PyTorch: only agents.networks.Agent, unchanged, "
+            "has a fast form."
+        )
         return PLAIN
     if not encoder_fits and not isinstance(agent.encoder, DeepEncoder | MLPEncoder):
         log.warning(
-            "The encoder runs in plain PyTorch: fast is exactly agents.encoders.ShallowEncoder, "
-            "for images [height, width, 3], on processors with AVX2, AVX-512 or NEON."
+            "The encoder runs in plain PyTorch: only agents.encoders.ShallowEncoder, unchanged, "
+            "has a fast form, for images [height, width, 3] on AVX2, AVX-512 or NEON."
         )
     if not core_fits and not isinstance(agent.core, nn.Identity):
-        log.warning("The core runs in plain PyTorch: it or the heads are not exactly Agent's.")
+        log.warning(
+            "The core runs in plain PyTorch: only agents.networks.LSTMCore with Agent's heads, "
+            "unchanged, has a fast form."
+        )
     if encoder_fits and core_fits:
         return ChosenPass(CpuPass, "fast")
     if core_fits:

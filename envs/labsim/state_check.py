@@ -23,7 +23,7 @@ def check_state(level: Level, state: Mapping[str, NDArray]) -> None:
     """
     own = level.state()
     forms = {name: (array.shape, array.dtype) for name, array in own.items()}
-    if forms != {name: (np.shape(array), array.dtype) for name, array in state.items()}:
+    if forms != {name: (np.shape(x), getattr(x, "dtype", None)) for name, x in state.items()}:
         raise ValueError(f"this is not a state of {len(level.players)} environments of this level")
     for name, array in state.items():
         group, _, field = name.partition(".")

@@ -69,6 +69,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             )
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ValueError(f"max_episode_steps is {max_episode_steps}: at least 1 is needed")
+        level = canonical_level(level)
         if registered not in (None, level):
             raise ValueError(
                 f"labsim/{registered}-v0 is the level {registered}, not {level}: "
@@ -81,7 +82,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         }  # fmt: skip
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"unknown render_mode '{render_mode}': allowed are None, rgb_array")
-        self.level: Level = LEVELS[canonical_level(level)](num_envs)
+        self.level: Level = LEVELS[level](num_envs)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self._episode_steps = min(

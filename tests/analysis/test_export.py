@@ -130,6 +130,19 @@ def test_the_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert main([str(make_run("none", 3)), "--out", str(results)]) == 2
     assert "has no finished episode" in capsys.readouterr().err
+    assert main([str(tmp_path / "runs"), "--out", str(results)]) == 0
+    assert "Left out: " in capsys.readouterr().out
     other = make_run("none", 1, [(10, 1.0)], root="other", env__backend="dmlab")
     assert main([str(other), "--out", str(results)]) == 2
     assert "another backend" in capsys.readouterr().err
+
+
+def test_a_damaged_run_does_not_keep_the_others(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (make_run("none", 1, [(10, 1.0)]) / "episodes.csv").write_bytes(b"frames,return\n\xff\n")
+    make_run("none", 2, [(10, 1.0)])
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "results")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "episodes.csv is damaged" in line
+    assert [run.seed for run in find_runs([tmp_path / "results"])] == [2]

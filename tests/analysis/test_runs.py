@@ -13,6 +13,7 @@ from analysis.runs import (
 )
 
 MakeRun = Callable[..., Path]
+INFINITE = "{seed: .inf, preset: p, aux: {name: none}, env: {level: x, backend: labsim}}"
 
 
 def test_a_run_knows_what_it_is(make_run: MakeRun) -> None:
@@ -62,11 +63,15 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
         ("frames,x\n1,2\n", "has no column 'return'"),
         ("frames,return\n1,\n2\n", "row without a number for 'return'"),
         ("frames,return\n1,two\n", "row without a number for 'return'"),
+        ("frames,return\ninf,2\n", "row without a number for 'frames'"),
+        ("frames,return\n,2\n", "row without a number for 'frames'"),
+        ("frames,return\n1,\xff\n", "is no table of text"),
+        (f"frames,return\n1,{'7' * 200_000}\n", "is no table of text"),
     ],
 )
 def test_a_damaged_table_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "episodes.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=complaint) as error:
         read_table(path, ("frames", "return"))
     assert str(path) in str(error.value)
@@ -88,7 +93,7 @@ def test_paths_without_runs_are_refused(tmp_path: Path) -> None:
         open_run(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "seed: 1\n", "a: [", "env: 3\nseed: 1\n"])
+@pytest.mark.parametrize("text", ["", "[1, 2]", "seed: 1\n", "a: [", "env: 3\nseed: 1\n", INFINITE])
 def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ValueError, match="is not a run's configuration"):

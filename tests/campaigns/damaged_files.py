@@ -5,7 +5,8 @@
 Each file has bits flipped, is cut short, emptied, filled with noise or removed, or holds other
 things of the right format: a checkpoint with a part left out or replaced and a checksum that fits.
 Right is one sentence and a non-zero exit, or to go on; as if nothing were wrong where the damage
-does not matter. The exit code is the number of trials that ended otherwise.
+does not matter. The exit code is the number of trials that ended otherwise. Ctrl-C ends it with the
+table of the trials until then.
 """
 
 import argparse
@@ -151,17 +152,26 @@ def campaign(
     """
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     rng = random.Random(seed)
-    for world in worlds:
-        cases = [(file, damage) for file in DAMAGES for damage in DAMAGES[file] * trials]
-        with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-            stack.enter_context(contextlib.chdir(name))
-            if world == "vectors":
-                stack.enter_context(vectors_for_levels())
-            _make_runs(settings_of(world))
-            for file, damage in cases if sample is None else rng.sample(cases, sample):
-                for command, verdict in _trial(world, file, damage, rng):
-                    rows[f"{world} {file}: {command}"][verdict] += 1
+    with contextlib.suppress(KeyboardInterrupt):  # after Ctrl-C, what has been counted by then
+        for world in worlds:
+            for file, command, verdict in _trials(world, trials, rng, sample):
+                rows[f"{world} {file}: {command}"][verdict] += 1
     return rows
+
+
+def _trials(
+    world: str, trials: int, rng: random.Random, sample: int | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (file, command, verdict) of the trials in one world."""
+    cases = [(file, damage) for file in DAMAGES for damage in DAMAGES[file] * trials]
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(name))
+        if world == "vectors":
+            stack.enter_context(vectors_for_levels())
+        _make_runs(settings_of(world))
+        for file, damage in cases if sample is None else rng.sample(cases, sample):
+            for command, verdict in _trial(world, file, damage, rng):
+                yield file, command, verdict
 
 
 def _make_runs(settings: list[str]) -> None:

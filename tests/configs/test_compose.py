@@ -186,7 +186,10 @@ def test_sweep_is_every_combination_last_key_fastest():
     assert found == [(aux, seed) for aux in ("none", "cpc") for seed in (1, 2, 3)]
     assert [r.config.aux.horizon for r in requests if r.config.aux.name == "cpc"] == [5] * 3
     assert requests[4].settings == ("aux=cpc", "seed=2", "aux.horizon=5")
+    assert requests[4].name == "aux=cpc seed=2"
     assert len(compose_runs(["seed=range(1,4)"], multirun=True)) == 3
+    again = compose_runs(["seed=1", "seed=1,2"], multirun=True)  # the later one wins
+    assert [request.name for request in again] == ["seed=1", "seed=2"]
 
 
 def test_sweep_keeps_good_requests_beside_bad_ones():
@@ -213,6 +216,8 @@ def test_sweep_keeps_good_requests_beside_bad_ones():
         ("agent.unroll_length=0", "agent.unroll_length is 0; it must be at least 1"),
         ("agent.network.core=gru", "agent.network.core is 'gru'; allowed: lstm, none."),
         ("agent=7", "agent=7 is not known"),
+        ("run_root=~nobodys/x", "run_root is '~nobodys/x', but there is no such home folder."),
+        ("start_from=~nobodys/x", "start_from is '~nobodys/x', but there is no such home folder."),
         ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
         ("fast=yes_please", "fast is 'yes_please'; allowed: auto, false."),
         ("fast=true", "fast is True; allowed: auto, false."),

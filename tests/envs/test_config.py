@@ -17,6 +17,10 @@ def test_both_spellings_of_the_level_are_accepted():
         (EnvConfig("atari"), "unknown level 'atari': allowed are room_watermaze, explore_goal"),
         (EnvConfig("room_watermaze", backend="vizdoom"), "unknown backend 'vizdoom'"),
         (EnvConfig("room_watermaze", num_envs=0), "num_envs is 0"),
+        (
+            EnvConfig("room_watermaze", backend="dmlab", level_cache="~nobodys/x"),
+            "env.level_cache is '~nobodys/x', but there is no such home folder.",
+        ),
     ],
 )
 def test_bad_configurations_are_refused_in_one_sentence(config, words):

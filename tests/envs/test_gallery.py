@@ -46,6 +46,14 @@ def test_an_unknown_level_is_refused_before_anything_is_drawn(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_the_folders_place_is_told(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SystemExit):
+            gallery.main(["room_watermaze", "--out", str(out)])
+        assert f"--out {out}: " in capsys.readouterr().err
+
+
 def test_an_unfinished_file_never_has_the_final_name(tmp_path, monkeypatch):
     path = tmp_path / "gallery_x.png"
     gallery.save(np.zeros((3, 5, 3), np.uint8), path)

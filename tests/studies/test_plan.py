@@ -82,6 +82,14 @@ def test_one_sentence_for_what_is_wrong(tmp_path, changes, sentence):
         planned_runs(read_plan(write(tmp_path, **changes)))
 
 
+@pytest.mark.parametrize("content", [b"a: [\nb: 3", b"\xff\xfe", b"[" * 5000])
+def test_what_is_no_yaml_is_named_in_one_line(tmp_path, content):
+    (tmp_path / "plan.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as yaml: ") as error:
+        read_plan(tmp_path / "plan.yaml")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_plans_of_the_study_hold(path):
     runs = planned_runs(read_plan(path))

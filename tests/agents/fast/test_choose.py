@@ -193,6 +193,26 @@ def test_a_changed_network_acts_and_learns_as_it_says(change, monkeypatch, caplo
     learner.close()
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (with_subclass, "The agent runs in plain PyTorch: only agents.networks.Agent, unchanged,"),
+        (
+            CHANGES["elu"],
+            "The encoder runs in plain PyTorch: only agents.encoders.ShallowEncoder, unchanged, "
+            "has a fast form, for images [height, width, 3] on AVX2",
+        ),
+        (with_hook, "The core runs in plain PyTorch: only agents.networks.LSTMCore with Agent's"),
+    ],
+)
+def test_one_line_says_what_has_a_fast_form(change, line, monkeypatch, caplog):
+    agent = make_agent()
+    change(monkeypatch, agent)
+    choose(agent)
+    (said,) = caplog.messages
+    assert said.startswith(line)
+
+
 # Kernels broken on purpose.
 
 

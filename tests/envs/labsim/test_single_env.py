@@ -132,8 +132,9 @@ def test_a_step_needs_a_reset():
 def test_a_state_of_another_level_is_refused():
     env = LabsimEnv("seekavoid_arena_01")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="not a state"):
-        LabsimEnv("room_watermaze").set_state(env.get_state())
+    for state in (env.get_state(), {"player.x": 0}):
+        with pytest.raises(ValueError, match="not a state"):
+            LabsimEnv("room_watermaze").set_state(state)
 
 
 def test_ids_know_the_length_of_episodes_and_keep_their_level():
@@ -144,6 +145,8 @@ def test_ids_know_the_length_of_episodes_and_keep_their_level():
     for build in (gymnasium.make, gymnasium.make_vec):
         with pytest.raises(ValueError, match="make labsim/seekavoid_arena_01-v0"):
             build("labsim/room_watermaze-v0", level="seekavoid_arena_01")
+        with pytest.raises(ValueError, match="unknown level 'other': allowed are"):
+            build("labsim/room_watermaze-v0", level="other")
 
 
 def test_episodes_of_a_batch_can_be_cut():
