@@ -70,7 +70,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ValueError(f"max_episode_steps is {max_episode_steps}: at least 1 is needed")
         level = canonical_level(level)
-        if registered not in (None, level):
+        if registered is not None and canonical_level(registered) != level:
             raise ValueError(
                 f"labsim/{registered}-v0 is the level {registered}, not {level}: "
                 f"make labsim/{level}-v0"
