@@ -111,27 +111,29 @@ def mean_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
 
 
 def quantities(episodes: list[Episode]) -> dict[str, tuple[str, list[float], str]]:
-    """Return what is summarised: its title, its values, and of what things they are."""
+    """Return what is summarised: its title, its values, and what each belongs to."""
     first = [episode.success_seconds[0] for episode in episodes if episode.success_seconds]
     later = [seconds for episode in episodes for seconds in episode.success_seconds[1:]]
     return {
-        "return": ("mean return", [episode.ret for episode in episodes], "episodes"),
+        "return": ("mean return", [episode.ret for episode in episodes], "episode"),
         "first_success_seconds": (
             "mean seconds to an episode's first success",
             first,
-            "successes",
+            "success",
         ),
-        "later_success_seconds": ("mean seconds to each later success", later, "successes"),
+        "later_success_seconds": ("mean seconds to each later success", later, "success"),
     }
 
 
 def describe(episodes: list[Episode]) -> str:
     """Return, line by line, the mean return and how long first and later successes took."""
+    plural = {"episode": "episodes", "success": "successes"}
     lines = []
-    for title, values, things in quantities(episodes).values():
+    for title, values, thing in quantities(episodes).values():
         if values:
             mean, low, high = mean_with_interval(values)
             interval = f", 95 % interval {low:.2f} to {high:.2f}" if len(values) > 1 else ""
+            things = thing if len(values) == 1 else plural[thing]
             lines.append(f"{title} {mean:.2f}{interval} ({len(values)} {things})")
     return "\n".join(lines)
 

@@ -126,7 +126,7 @@ def test_description():
     assert of_return == "mean return 5.00, 95 % interval 0.00 to 10.00 (3 episodes)"
     assert first.startswith("mean seconds to an episode's first success 5.00, 95 % interval 3.00")
     assert later.startswith("mean seconds to each later success 1.50, 95 % interval 1.00 to 2.00")
-    assert describe(episodes[1:2]) == "mean return 0.00 (1 episodes)"
+    assert describe(episodes[1:2]) == "mean return 0.00 (1 episode)"
 
 
 class RandomImages(RandomEnds):
