@@ -28,7 +28,7 @@ OWN_SETTINGS = {
 }
 MAX_ENVS = 100_000
 WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
-MAX_TIMEOUT_S = 1e6
+MIN_TIMEOUT_S, MAX_TIMEOUT_S = 0.1, 1e6
 MAX_FRAMES, MAX_PIXELS = 1000, 10_000  # of wrappers
 CHOICES = {"hud": ("none", "full"), "renderer": ("software", "hardware")}
 
@@ -104,9 +104,9 @@ class EnvConfig:
                 f"env.num_envs is {self.num_envs}; it must lie between 1 and {MAX_ENVS:,}."
             )
         timeout = self.worker_timeout_s
-        if timeout is not None and not 0 < timeout <= MAX_TIMEOUT_S:
+        if timeout is not None and not MIN_TIMEOUT_S <= timeout <= MAX_TIMEOUT_S:
             raise ValueError(
-                f"env.worker_timeout_s is {timeout}; it must be above 0 and at most "
+                f"env.worker_timeout_s is {timeout}; it must lie between {MIN_TIMEOUT_S} and "
                 f"{MAX_TIMEOUT_S:,.0f} s."
             )
         for name in sorted({name for names in OWN_SETTINGS.values() for name in names}):

@@ -82,7 +82,11 @@ def finished_run(template, tmp_path, capsys):
         (["env=gymnasium", "env.id=X-v0", "env.level=abc"], "env.level is 'abc', but"),
         (
             ["env=gymnasium", "env.id=X-v0", "env.worker_timeout_s=1e10"],
-            "must be above 0 and at most",
+            "must lie between 0.1 and",
+        ),
+        (
+            ["env=gymnasium", "env.id=X-v0", "env.worker_timeout_s=1e-300"],
+            "must lie between 0.1 and",
         ),
         (
             ["agent.network.encoder=vgg"],
