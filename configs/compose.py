@@ -183,11 +183,12 @@ def _for_hydra(setting: str) -> str:
     """Return the setting as an override that Hydra accepts without knowing the key.
 
     Raises ValueError for an unknown member of a group, for a part of the settings that is replaced
-    by something else, and for Hydra's own settings; the schema finds other unknown keys.
+    by something else, and for Hydra's own settings and the tuned values; the schema finds other
+    unknown keys.
     """
     override = _parse(setting)
     key, value = override.key_or_group, override.value()
-    if key.split(".")[0] == "hydra":
+    if key.split(".")[0] in ("hydra", "tuned"):
         raise unknown_key(RunConfig, key)
     if key in GROUPS:
         names = options(key)

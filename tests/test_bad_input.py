@@ -78,6 +78,7 @@ def finished_run(template, tmp_path, capsys):
         (["threads=5"], "threads is 5; it must lie between 1 and env.num_envs = 3."),
         (["run_root="], "run_root is empty; it names a folder."),
         (["hydra.job.name=x"], "hydra.job.name is not a setting; allowed here: env, agent, aux"),
+        (["tuned=a2c"], "tuned is not a setting; allowed here: env, agent, aux"),
         (["log=[]"], "log is []; set its parts, as in log.NAME=VALUE."),
         (["env=gymnasium", "env.id=X-v0", "env.level=abc"], "env.level is 'abc', but"),
         (

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from stable_baselines3 import A2C
 
 import configs
@@ -89,6 +90,28 @@ def test_command_line_beats_the_preset():
         3_000_000,
         41,
     )
+
+
+def tuned():
+    return sorted((Path(configs.__file__).parent / "tuned").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", tuned(), ids=lambda path: path.stem)
+def test_what_is_tuned_for_a_level_holds_for_all_arms_and_yields_to_the_command_line(path):
+    (env,) = (name for name in options("env") if path.stem.endswith(f"_{name}"))
+    agent = path.stem.removesuffix(f"_{env}")
+    which = [f"agent={agent}", f"env={env}"]
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    searched = {"entropy_cost", "learning_rate", "rmsprop_epsilon", "max_grad_norm"}
+    assert set(values) == {"agent"}
+    assert set(values["agent"]) == searched
+    for aux in options("aux"):
+        config = one(*which, f"aux={aux}")
+        assert {key: getattr(config.agent, key) for key in searched} == values["agent"]
+    assert one(*which, "agent.learning_rate=7e-7").agent.learning_rate == 7e-7
+    assert one("agent.learning_rate=7e-7", *which).agent.learning_rate == 7e-7
+    other = one(f"agent={agent}", "env=gymnasium", "env.id=CartPole-v1")
+    assert other.agent.learning_rate != values["agent"]["learning_rate"]
 
 
 @pytest.mark.parametrize(
