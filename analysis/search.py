@@ -3,7 +3,8 @@
 Run as `python -m analysis.search RUN... [--out FIGURE]`. A point is (entropy cost, learning rate,
 RMSProp's epsilon, clip of the gradient's norm); a pair is a level's two arms with the same point.
 It prints, and writes beside FIGURE as .md and .csv: each pair, the best point of each arm and
-level, and whether CPC wins more often than chance would have it (sign test). FIGURE sets the
+level and of both arms together, and whether CPC wins more often than chance would have it (sign
+test). FIGURE sets the
 pairs' scores against each other.
 """
 
@@ -47,6 +48,7 @@ BEST_HEADER = (
     "best point by mean return over training",
     "mean return over training",
 )
+BOTH = "both, mean of the arms"
 BEST_NOTE = "Points: entropy cost, learning rate, RMSProp's epsilon, clip of the gradient's norm."
 PAIRS_HEADER = (
     "level",
@@ -67,6 +69,7 @@ PAIRS_NOTE = (
     f"Entropy of the policy (nats) and final return: means over the last {FINAL_SHARE:.0%} of "
     "training. Mean return: over training, the area under the return curve divided by its length."
 )
+ARMS = (BASELINE, CPC)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -105,13 +108,16 @@ def _best_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     rows = []
     for level, group in itertools.groupby(trials, key=lambda trial: trial.level):
         tried = list(group)
-        for aux in (BASELINE, CPC):
-            own = [trial for trial in tried if aux in trial.outcomes]
+        for name, arms in {**{NAMES[aux]: [aux] for aux in ARMS}, BOTH: ARMS}.items():
+            own = [trial for trial in tried if trial.outcomes.keys() >= set(arms)]
             if not own:
                 continue
-            row = [level, NAMES[aux]]
+            row = [level, name]
             for score in SCORES:
-                reached = [getattr(trial.outcomes[aux], score) for trial in own]
+                reached = [
+                    float(np.mean([getattr(trial.outcomes[aux], score) for aux in arms]))
+                    for trial in own
+                ]
                 best = int(np.argmax(np.nan_to_num(reached, nan=-np.inf)))
                 row += [point_text(own[best].point), number(reached[best])]
             rows.append(tuple(row))
@@ -120,7 +126,7 @@ def _best_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
 
 def _pair_row(pair: Trial) -> tuple[str, ...]:
     row = [pair.level, *(f"{value:.3g}" for value in pair.point)]
-    row += [number(pair.outcomes[aux].entropy) for aux in (BASELINE, CPC)]
+    row += [number(pair.outcomes[aux].entropy) for aux in ARMS]
     for score in SCORES:
         row += [*map(number, pair.scores(score)), number(pair.difference(score))]
     return tuple(row)

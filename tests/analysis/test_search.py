@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.search import main, report, search_figure
+from analysis.search import BOTH, main, report, search_figure
 from analysis.trials import read_trials, sign_test
 
 MakeRun = Callable[..., Path]
@@ -97,12 +97,25 @@ def test_the_tables(search: Path) -> None:
     assert cells[5] == ["room_watermaze", "A2C", *best, *best]
     best = ["0.002, 0.0002, 1e-05, inf", "13.00"]
     assert cells[6] == ["room_watermaze", "A2C + CPC", *best, *best]
+    assert cells[7][:4] == ["room_watermaze", BOTH, "0.002, 0.0002, 1e-05, inf", "12.00"]
     scores = ["17.00", "7.00", "-10.00"]
-    assert cells[11] == [
+    assert cells[13] == [
         *("room_watermaze", "0.003", "0.0002", "1e-05", "inf", "1.50", "1.50"),
         *scores,
         *scores,
     ]
+
+
+def test_the_best_point_for_both_arms_need_be_neither_arms_best(
+    make_trial: Callable[..., Path], tmp_path: Path
+) -> None:
+    for aux, scores in {"none": (7.0, 5.0, 1.0), "cpc": (1.0, 5.5, 8.0)}.items():
+        for point, score in zip((2, 3, 5), scores, strict=True):
+            make_trial(aux, point, score)
+    text = report(*read_trials([tmp_path / "runs"]))
+    assert "| room_watermaze | A2C | 0.002, 0.0002, 1e-05, inf | 7.00 |" in text
+    assert "| room_watermaze | A2C + CPC | 0.005, 0.0002, 1e-05, inf | 8.00 |" in text
+    assert f"| room_watermaze | {BOTH} | 0.003, 0.0002, 1e-05, inf | 5.25 |" in text
 
 
 def test_a_score_that_is_unknown_is_never_the_best(
