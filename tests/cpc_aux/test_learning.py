@@ -28,7 +28,7 @@ def never_first(embedding: Tensor) -> Tensor:
     ("learning_rate", "eps", "bias_correction", "factor", "reaches"),
     [
         (4.8e-4, 0.1, False, 100 * 32, 0.8),  # a2c
-        (5e-4, 1e-5, True, 100 * 32, 0.4),  # a2c_laptop: equal steps, however large the gradient
+        (5e-4, 1e-5, True, 100 * 32, 0.4),  # small epsilon: equal steps, however large the gradient
         (4e-3, 0.1, False, 100 * 32, 0.8),
         (4.8e-4, 0.1, False, 1, None),
     ],
