@@ -33,6 +33,7 @@ from analysis.statistics import (
 )
 
 CPC = "cpc"
+COMPARED = (BASELINE, CPC)  # the two arms
 # In the order of figure 6 of the CPC paper.
 PAPER_LEVELS = (
     "room_watermaze",
@@ -182,7 +183,7 @@ def compare_levels(run_dirs: Iterable[Path]) -> tuple[list[LevelComparison], lis
     or A2C + CPC, several arms of one kind on a level, arms of unequal length.
     """
     finished, notes = finished_runs(run_dirs)
-    runs = [run for run in finished if run.aux in (BASELINE, CPC)]
+    runs = [run for run in finished if run.aux in COMPARED]
     if not runs:
         raise ValueError(f"none of the runs is {NAMES[BASELINE]} or {NAMES[CPC]}")
     if others := sorted({run.arm for run in finished if run not in runs}):
@@ -226,7 +227,7 @@ def _missing(levels: list[LevelComparison]) -> list[str]:
     there = {level.level: level.scores for level in levels}
     missing = []
     for name in dict.fromkeys((*PAPER_LEVELS, *there)):
-        absent = [NAMES[aux] for aux in (BASELINE, CPC) if aux not in there.get(name, {})]
+        absent = [NAMES[aux] for aux in COMPARED if aux not in there.get(name, {})]
         if absent:
             missing.append(f"{name} ({'both arms' if len(absent) == 2 else absent[0]})")
     return [f"Missing: {', '.join(missing)}."] if missing else []

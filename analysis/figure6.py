@@ -18,9 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.arms import BASELINE, COLOURS, NAMES
+from analysis.arms import COLOURS, NAMES
 from analysis.command_line import CommandLine
 from analysis.comparison import (
+    COMPARED,
     CPC,
     HELPS,
     HURTS,
@@ -108,7 +109,7 @@ def _draw_level(axes: Axes, level: LevelComparison) -> list[str]:
 
 def _draw_legend(axes: Axes, levels: Sequence[LevelComparison]) -> None:
     """All panels' legend, in a cell of its own."""
-    arms = [aux for aux in (BASELINE, CPC) if any(aux in level.scores for level in levels)]
+    arms = [aux for aux in COMPARED if any(aux in level.scores for level in levels)]
     handles = [Line2D([], [], color=COLOURS[aux], linewidth=2.0, label=NAMES[aux]) for aux in arms]
     published = [c for level in levels for c in published_curves(level.level, level.frames)]
     axes.axis("off")
@@ -157,7 +158,7 @@ def _arm_row(level: LevelComparison, aux: str) -> tuple[str, ...]:
 
 def _comparison_row(level: LevelComparison) -> tuple[str, ...]:
     final, whole = (NOTHING, NOTHING) if level.sides is None else (SIDES[s] for s in level.sides)
-    millions = [level.frames_to_baseline.get(aux, math.nan) / MILLION for aux in (BASELINE, CPC)]
+    millions = [level.frames_to_baseline.get(aux, math.nan) / MILLION for aux in COMPARED]
     improved_final, improved_area = map(with_interval, level.improvement)
     return (
         level.level,

@@ -4,8 +4,7 @@ Run as `python -m analysis.search RUN... [--out FIGURE]`. A point is (entropy co
 RMSProp's epsilon, clip of the gradient's norm); a pair is a level's two arms with the same point.
 It prints, and writes beside FIGURE as .md and .csv: each pair, the best point of each arm and
 level and of both arms together, and whether CPC wins more often than chance would have it (sign
-test). FIGURE sets the
-pairs' scores against each other.
+test). FIGURE sets the pairs' scores against each other.
 """
 
 import argparse
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 
 from analysis.arms import BASELINE, NAMES
 from analysis.command_line import CommandLine
-from analysis.comparison import CPC
+from analysis.comparison import COMPARED, CPC
 from analysis.figure import add_caption, check_figure_path, house_style, new_figure
 from analysis.report import NOTHING, markdown, number, save_report
 from analysis.scores import FINAL_SHARE
@@ -69,7 +68,6 @@ PAIRS_NOTE = (
     f"Entropy of the policy (nats) and final return: means over the last {FINAL_SHARE:.0%} of "
     "training. Mean return: over training, the area under the return curve divided by its length."
 )
-ARMS = (BASELINE, CPC)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -108,7 +106,7 @@ def _best_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     rows = []
     for level, group in itertools.groupby(trials, key=lambda trial: trial.level):
         tried = list(group)
-        for name, arms in {**{NAMES[aux]: [aux] for aux in ARMS}, BOTH: ARMS}.items():
+        for name, arms in {**{NAMES[aux]: [aux] for aux in COMPARED}, BOTH: COMPARED}.items():
             own = [trial for trial in tried if trial.outcomes.keys() >= set(arms)]
             if not own:
                 continue
@@ -126,7 +124,7 @@ def _best_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
 
 def _pair_row(pair: Trial) -> tuple[str, ...]:
     row = [pair.level, *(f"{value:.3g}" for value in pair.point)]
-    row += [number(pair.outcomes[aux].entropy) for aux in ARMS]
+    row += [number(pair.outcomes[aux].entropy) for aux in COMPARED]
     for score in SCORES:
         row += [*map(number, pair.scores(score)), number(pair.difference(score))]
     return tuple(row)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.arms import BASELINE, NAMES
-from analysis.comparison import CPC, level_order
+from analysis.comparison import COMPARED, CPC, level_order
 from analysis.runs import Run, differing_settings
 from analysis.scores import area, final_entropy, final_return, finished_runs
 
@@ -63,14 +63,14 @@ def read_trials(run_dirs: Iterable[Path]) -> tuple[list[Trial], list[str]]:
     without the searched settings, runs of a level that differ in more than these.
     """
     finished, notes = finished_runs(run_dirs)
-    runs = sorted((run for run in finished if run.aux in (BASELINE, CPC)), key=level_order)
+    runs = sorted((run for run in finished if run.aux in COMPARED), key=level_order)
     trials = []
     for level, group in itertools.groupby(runs, key=lambda run: run.level):
         level_runs = sorted(group, key=_point)
         _check_that_only_points_differ(level, level_runs)
         for point, same in itertools.groupby(level_runs, key=_point):
             tried = list(same)
-            by_arm = {aux: [run for run in tried if run.aux == aux] for aux in (BASELINE, CPC)}
+            by_arm = {aux: [run for run in tried if run.aux == aux] for aux in COMPARED}
             outcomes = {aux: _outcome(seeds) for aux, seeds in by_arm.items() if seeds}
             trials.append(Trial(level, point, outcomes))
     if not any(trial.is_pair for trial in trials):
