@@ -6,8 +6,8 @@ libraries convert, pad or write anew each layer's input. See `shallow_encoder`, 
 
 import numpy as np
 
+from compiled.blocks import LANES, WIDE, block_product
 from compiled.cache import kernel
-from compiled.products import LANES, WIDE, block_product
 
 # Results per block: so many that all registers are in use, as a product waits four cycles for the
 # one before it.

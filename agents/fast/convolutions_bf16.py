@@ -17,8 +17,8 @@ from agents.fast.convolutions import (
     row1,
     row2,
 )
+from compiled.blocks import LANES
 from compiled.cache import kernel
-from compiled.products import LANES
 
 _ONES = 0x3F803F80  # a pair of ones
 

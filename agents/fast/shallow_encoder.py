@@ -21,7 +21,8 @@ from agents.encoders import ShallowEncoder
 from agents.fast import convolutions, convolutions_bf16
 from agents.fast.stock import is_stock
 from agents.passes import IMAGES_PER_CHUNK
-from compiled.products import HAS_BFLOAT16, SUPPORTED, Layer, as_array, lay_out
+from compiled.blocks import HAS_BFLOAT16, SUPPORTED
+from compiled.products import Layer, as_array, lay_out
 
 
 def fits(encoder: nn.Module, image_shape: Sequence[int], embedding_size: int) -> bool:

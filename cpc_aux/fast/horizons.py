@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from compiled.blocks import LANES, fetch, transpose
 from compiled.cache import kernel
-from compiled.products import LANES, fetch, multiply, transpose
+from compiled.products import multiply
 from cpc_aux.fast.scores import (
     SEQUENCE,
     ZEROS,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from compiled.products import LANES, SUPPORTED
+from compiled.blocks import LANES, SUPPORTED
 from cpc_aux.config import AuxConfig
 from cpc_aux.cpc import CPC, PairLosses, Pairs
 from cpc_aux.fast.horizons import score_horizons

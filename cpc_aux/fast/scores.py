@@ -6,8 +6,9 @@ goes through memory once more, and threads of Python take turns at them.
 
 import numpy as np
 
+from compiled.blocks import LANES, transpose
 from compiled.cache import kernel, vectorised
-from compiled.products import LANES, exp, multiply, transpose
+from compiled.products import exp, multiply
 from cpc_aux.infonce import NEGLIGIBLE_NATS
 
 SEQUENCE, SAME_STEP, OTHERS, POOL = range(4)

@@ -96,7 +96,7 @@ def test_imports_are_followed():
     files = cache.imported_files(ROOT / "cpc_aux" / "fast" / "horizons.py")
     names = {path.relative_to(ROOT).as_posix() for path in files}
     assert {"cpc_aux/fast/scores.py", "cpc_aux/infonce.py"} <= names
-    assert {"compiled/products.py", "compiled/cache.py"} <= names
+    assert {f"compiled/{name}.py" for name in ("products", "blocks", "cache")} <= names
     assert not any(name.startswith(("agents", "envs")) for name in names)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from compiled.blocks import transpose
 from compiled.cache import kernel
-from compiled.products import Layer, exp, multiply, transpose
+from compiled.products import Layer, exp, multiply
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 37])

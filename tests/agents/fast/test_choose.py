@@ -18,7 +18,7 @@ from agents.fast.cpu_pass import CpuPass
 from agents.learner import Learner
 from agents.networks import Agent, CoreState
 from agents.passes import PlainPass
-from compiled.products import HAS_BFLOAT16, SUPPORTED
+from compiled.blocks import HAS_BFLOAT16, SUPPORTED
 from tests.known_answer_envs import RandomEnds
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast pass")

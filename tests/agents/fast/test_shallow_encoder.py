@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from agents.encoders import DeepEncoder, MLPEncoder, ShallowEncoder
 from agents.fast.shallow_encoder import KeptShallowEncoder, fits
-from compiled.products import HAS_BFLOAT16, SUPPORTED
+from compiled.blocks import HAS_BFLOAT16, SUPPORTED
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this processor has no fast convolutions")
 
