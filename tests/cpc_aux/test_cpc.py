@@ -1,3 +1,5 @@
+"""The head: gradients, anchors, the variants of predictions, and what it refuses."""
+
 import copy
 import itertools
 import pickle
@@ -6,57 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_aux import AuxConfig
 from cpc_aux.config import NEGATIVES, PREDICTORS
-from cpc_aux.fast import FastCPC
+from tests.cpc_aux.case import ACTIONS, VARIANTS, B, Case, E, H, K, T, assert_same
 
-T, B, E, H, K, ACTIONS = 11, 3, 16, 16, 4, 2
-PAIRED = ("pool", "others", "same_step")  # candidates are targets of valid pairs only
-VARIANTS = list(itertools.product(("cpc", "cpc_action"), PREDICTORS))
-
-
-@pytest.fixture(autouse=True, params=["compiled", "plain"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "plain":
-        monkeypatch.setattr(FastCPC, "fits", lambda *_: False)
-
-
-class Case:
-    """A head and one rollout; `run` gives the loss and the gradients of z, c and the maps."""
-
-    def __init__(
-        self,
-        name: str = "cpc",
-        anchors: int | None = None,
-        negatives: str = "sequence",
-        predictor: str = "linear",
-        trains: str = "both",
-    ) -> None:
-        torch.manual_seed(1)
-        config = AuxConfig(
-            name, K, trains=trains, negatives=negatives, anchors=anchors, predictor=predictor
-        )
-        self.head = FastCPC(config, E, H, ACTIONS)
-        self.z = torch.randn(T + 1, B, E)
-        self.c = torch.randn(T + 1, B, H)
-        self.action = torch.randint(ACTIONS, (T, B))
-        self.is_first = torch.zeros(T + 1, B, dtype=torch.bool)
-
-    def __call__(self, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        generator = torch.Generator().manual_seed(seed)
-        return self.head(self.z, self.c, self.action, self.is_first, generator)
-
-    def run(self) -> tuple[Tensor, ...]:
-        z, c = self.z.requires_grad_(), self.c.requires_grad_()
-        loss, _ = self()
-        gradients = torch.autograd.grad(loss, (z, c, self.head.maps), materialize_grads=True)
-        self.z, self.c = z.detach(), c.detach()
-        return loss.detach(), *gradients
-
-
-def assert_same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> None:
-    for a, b in zip(one, other, strict=True):
-        assert torch.equal(a, b)
+pytestmark = pytest.mark.usefixtures("each_way")
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
@@ -108,103 +63,6 @@ def test_the_generator_decides_the_anchors() -> None:
     case = Case(anchors=3)
     assert torch.equal(case(seed=5)[0], case(seed=5)[0])
     assert len({case(seed=seed)[0].item() for seed in range(5)}) == 5
-
-
-@pytest.mark.parametrize("negatives", NEGATIVES)
-@pytest.mark.parametrize(("name", "predictor"), VARIANTS)
-def test_no_valid_pair_gives_zero_loss_and_zero_gradients(
-    name: str, predictor: str, negatives: str
-) -> None:
-    case = Case(name, negatives=negatives, predictor=predictor)
-    case.is_first[:] = True
-    case.z *= 1e4
-    case.z.requires_grad_()
-    case.c.requires_grad_()
-    loss, metrics = case()
-    assert loss.item() == 0
-    assert metrics["loss"].item() == 0
-    assert metrics["accuracy"].isnan()
-    assert metrics["loss_by_horizon"].isnan().all()
-    loss.backward()
-    for leaf in (case.z, case.c, *case.head.parameters()):
-        assert leaf.grad is not None
-        assert torch.equal(leaf.grad, torch.zeros_like(leaf))
-
-
-def test_a_horizon_without_pairs_does_not_count() -> None:
-    case = Case()
-    case.is_first[[3, 6, 9]] = True  # episodes of three rows: no pair is three or four steps apart
-    loss, metrics = case()
-    by_horizon = metrics["loss_by_horizon"]
-    assert by_horizon.isnan().tolist() == [False, False, True, True]
-    torch.testing.assert_close(loss, by_horizon[:2].mean())
-
-
-# Poison: garbage across an episode's end. Exact, bit for bit, in the loss and in all gradients.
-
-
-@pytest.mark.parametrize("negatives", NEGATIVES)
-@pytest.mark.parametrize("predictor", PREDICTORS)
-@pytest.mark.parametrize("name", ["cpc", "cpc_action"])
-def test_poison_in_an_environment_without_valid_pairs_changes_nothing(
-    name: str, predictor: str, negatives: str
-) -> None:
-    case = Case(name, negatives=negatives, predictor=predictor)
-    case.is_first[:, 1] = True
-    case.is_first[6, 2] = True
-    before = case.run()
-    case.z[:, 1] = 1e4
-    case.c[:, 1] = -1e4
-    case.action[:, 1] = 0
-    after = case.run()
-    assert_same(before, after)
-    _, grad_z, grad_c, _ = after
-    assert not grad_z[:, 1].any()
-    assert not grad_c[:, 1].any()
-    assert grad_z[:, 0].any()
-    assert grad_c[:, 0].any()
-
-
-@pytest.mark.parametrize("negatives", NEGATIVES)
-def test_poison_in_a_context_whose_pairs_all_cross_changes_nothing(negatives: str) -> None:
-    case = Case(negatives=negatives)
-    case.is_first[6, 1] = True
-    before = case.run()
-    case.c[5, 1] = 1e4  # the last row of the first episode
-    after = case.run()
-    assert_same(before, after)
-    assert not after[2][5, 1].any()
-    case.c[4, 1] = 1e4  # one row earlier there is a pair: (4, 5)
-    assert not torch.equal(case.run()[0], before[0])
-
-
-@pytest.mark.parametrize("negatives", NEGATIVES)
-def test_poison_in_an_observation_that_opens_an_episode(negatives: str) -> None:
-    case = Case(negatives=negatives)
-    case.is_first[6, 1] = True
-    before = case.run()
-    case.z[6, 1] = 1e4  # whatever precedes it belongs to another episode: never a positive
-    after = case.run()
-    if negatives in PAIRED:
-        assert_same(before, after)
-        assert not after[1][6, 1].any()
-    else:  # a negative of its own environment, and of no other
-        assert not torch.equal(before[0], after[0])
-        for grad_before, grad_after in zip(before[1:3], after[1:3], strict=True):
-            assert torch.equal(grad_before[:, [0, 2]], grad_after[:, [0, 2]])
-
-
-def test_poison_in_the_action_that_ends_an_episode_changes_nothing() -> None:
-    case = Case("cpc_action")
-    case.is_first[6, 1] = True
-    before = case.run()
-    case.action[5, 1] = 1 - case.action[5, 1]  # leads from row 5 across the end to row 6
-    assert_same(before, case.run())
-    case.action[4, 1] = 1 - case.action[4, 1]
-    assert not torch.equal(case.run()[0], before[0])
-
-
-# The variants.
 
 
 @pytest.mark.parametrize(("name", "predictor"), VARIANTS)
@@ -276,18 +134,6 @@ def test_nothing_depends_on_the_data_so_that_a_gpu_need_not_wait(
     assert all(value.is_meta for value in metrics.values())
     with pytest.raises(RuntimeError):
         loss.item()
-
-
-@pytest.mark.parametrize(("name", "predictor"), VARIANTS)
-def test_what_a_lost_step_did_does_not_matter(name: str, predictor: str) -> None:
-    """After a crash the next row is is_first: no pair reaches over the step between."""
-    case = Case(name, predictor=predictor)
-    case.is_first[6, 1] = True
-    before = case.run()
-    case.action[5, 1] = 1 - case.action[5, 1]
-    assert_same(before, case.run())
-    case.action[4, 1] = 1 - case.action[4, 1]
-    assert torch.equal(before[0], case.run()[0]) == (name == "cpc")
 
 
 @pytest.mark.parametrize("wrong", [

@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.pool import WorkerPool
+
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -25,3 +27,17 @@ def keys_doors_traces():
 def forward_and_coast():
     """Positions P [81, 3] and velocities V [81, 3] of 40 frames forward, then 40 coasting."""
     return dict(np.load(DATA / "phys_empty_room_forward40_then_coast40.npz"))
+
+
+@pytest.fixture
+def pool_of():
+    """Make pools that are closed in the end."""
+    pools = []
+
+    def make(make_env, num_envs, **settings):
+        pools.append(WorkerPool(make_env, num_envs, **settings))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()

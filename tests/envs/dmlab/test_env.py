@@ -1,20 +1,16 @@
+"""The environment on a stand-in for DeepMind Lab, which plays recordings of the real one."""
+
 import gc
-import os
 import re
-import signal
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envs import LEVELS, EnvConfig, make_vec_env
-from envs.dmlab import DMLabEnv, loading
+from envs import LEVELS
+from envs.dmlab import DMLabEnv
 from envs.dmlab.env import SCRIPTS
-from envs.pool import WorkerError
-from tests.envs.pool_envs import wait_until
 
 DATA = Path(__file__).parents[2] / "data"
 # Upstream's name of a level, and the file of a whole or partial episode of the real DeepMind Lab.
@@ -251,118 +247,6 @@ def test_level_cache_spares_compiling(make_env, deepmind_lab, tmp_path):
     assert deepmind_lab.Lab.compiled == 2
     make_env("rooms_keys_doors_puzzle").reset(seed=5)
     assert deepmind_lab.Lab.compiled == 3
-
-
-def test_without_the_module_the_user_is_told_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepmind_lab", None)
-    with pytest.raises(
-        ValueError, match=r"docs/backends_dmlab\.md .*labsim has the same levels"
-    ) as raised:
-        DMLabEnv("room_watermaze")
-    assert "\n" not in str(raised.value)
-
-
-def test_a_module_that_cannot_be_loaded_says_why(monkeypatch, tmp_path):
-    (tmp_path / "deepmind_lab.py").write_text("import another_module_that_is_missing\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "deepmind_lab", raising=False)
-    with pytest.raises(ValueError, match="cannot be loaded: No module named 'another"):
-        DMLabEnv("room_watermaze")
-    (tmp_path / "deepmind_lab.py").write_text("raise ImportError('libOSMesa.so.8 is missing')\n")
-    with pytest.raises(ValueError, match="cannot be loaded: libOSMesa"):
-        DMLabEnv("room_watermaze")
-
-
-@pytest.mark.parametrize(
-    ("absent", "words"),
-    [
-        ({"six"}, "imports six, which .*; pip install six, or put the folder that holds"),
-        (
-            {"dm_env", "six", "pkg_resources"},
-            "imports dm_env, six, pkg_resources, .*; pip install dm-env six 'setuptools<81', or",
-        ),
-        ({"pkg_resources", "imp"}, "imports pkg_resources, imp, .* lacks; put the folder"),
-    ],
-)
-def test_what_the_pip_package_lacks_is_named_at_once(monkeypatch, tmp_path, absent, words):
-    for name in loading.NEEDED:
-        (tmp_path / f"{name}.py").touch()
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    imports = "\n".join(f"import {name}" for name in sorted(absent))
-    (tmp_path / "deepmind_lab.py").write_text(imports)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "deepmind_lab", raising=False)
-    for name in absent:
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ValueError, match=words) as raised:
-        DMLabEnv("room_watermaze")
-    assert str(raised.value).endswith("(see docs/backends_dmlab.md)")
-    assert "\n" not in str(raised.value)
-
-
-def folders(place):
-    return list(place.glob("dmlab_temp_folder_*"))
-
-
-def test_temporary_folder_goes_with_the_environment(make_env, monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    env = make_env()
-    assert len(folders(tmp_path)) == 1
-    env.close()
-    assert folders(tmp_path) == []
-    with pytest.raises(ValueError, match="does not start"):
-        make_env(settings={"rooms": 3})
-    assert folders(tmp_path) == []
-
-
-def pool(level="room_watermaze", num_envs=3, **settings):
-    return make_vec_env(EnvConfig(level, "dmlab", **settings), num_envs, stagger=False)
-
-
-def begin(pool):
-    obs = np.zeros((pool.num_envs, 72, 96, 3), np.uint8)
-    pool.reset_into(range(pool.num_envs), obs)
-    return obs
-
-
-def test_error_of_a_levels_script_is_told_once_and_leaves_nothing(
-    deepmind_lab, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    labs = pool(lab_settings={"episodeLengthSeconds": "abc"})
-    assert len(folders(tmp_path)) == 3
-    obs = begin(labs)
-    with pytest.raises(WorkerError) as raised:
-        labs.step_into(np.zeros(3, int), obs)
-    assert re.fullmatch(
-        r"environment 0 failed at the start: the process ended unexpectedly \(signal 6; it said: "
-        r"\[deepmind/engine/context.cc\S+ Check failed: .* 'episodeLength' \(a string value\)\)",
-        str(raised.value),
-    )
-    labs.close()
-    assert wait_until(lambda: folders(tmp_path) == [])
-
-
-def test_killed_worker_leaves_no_temporary_folder(deepmind_lab, monkeypatch, tmp_path):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    labs = pool("seekavoid_arena_01")
-    obs = begin(labs)
-    labs.step_into(np.zeros(3, int), obs)
-    before = folders(tmp_path)
-    os.kill(labs.groups[0].workers[0].process.pid, signal.SIGKILL)
-    assert labs.step_into(np.zeros(3, int), obs).lost.sum() == 1
-    assert wait_until(lambda: len(folders(tmp_path)) == 3)
-    assert len(set(folders(tmp_path)) - set(before)) == 1
-    labs.close()
-    assert wait_until(lambda: folders(tmp_path) == [])
-
-
-@pytest.mark.parametrize(("level", "times"), [("seekavoid_arena_01", 1), ("room_watermaze", 0)])
-def test_setting_that_a_level_ignores_is_told_once(deepmind_lab, caplog, level, times):
-    labs = pool(level, lab_settings={"episodeLengthSeconds": 7})
-    labs.close()
-    told = f"env.lab_settings.episodeLengthSeconds changes nothing on {level}"
-    assert [record.getMessage() for record in caplog.records] == [told] * times
 
 
 def test_levels_are_those_of_the_project():
