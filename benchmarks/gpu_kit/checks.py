@@ -40,7 +40,7 @@ def machine(kit: Kit) -> None:
 
 def tests(kit: Kit) -> None:
     """The tests that need a GPU. Raises RuntimeError unless they ran, and passed."""
-    command = [sys.executable, "-m", "pytest", "tests/agents/test_cuda_graph.py"]
+    command = [sys.executable, "-m", "pytest", "tests/agents/fast/test_cuda_graph.py"]
     command += ["-k", "gpu or host_waits", "-rs", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout)

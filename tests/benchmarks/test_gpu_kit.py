@@ -60,6 +60,14 @@ def test_checkpoint_and_speed_in_their_smallest_sizes(kit, monkeypatch):
     assert f"| 3 | shallow | no | cpc | {row['agent_steps_per_s']:,} |" in text
 
 
+@pytest.mark.slow  # starts pytest
+def test_the_tests_that_need_a_gpu_are_found(kit):
+    checks.tests(kit)
+    (counts,) = read_results(kit.out)
+    ran = {name: count for name, count in counts.items() if name in ("passed", "skipped")}
+    assert sum(ran.values()) >= 3, counts
+
+
 def test_a_size_that_fails_is_recorded_and_the_others_go_on(kit, monkeypatch):
     def measure(kit, num_envs, aux, settings):
         if aux == "cpc":
