@@ -1,7 +1,8 @@
 """Variants ranked over levels by the area under the return curve: which setting suits them all?
 
-Run as `python -m analysis.rank RUN...`. A variant is an arm (auxiliary loss and tag) that was
-trained on several levels; it prints a Markdown table.
+Run as `python -m analysis.rank RUN... [--out FIGURE]`. A variant is an arm (auxiliary loss and tag)
+that was trained on several levels; it prints a Markdown table. FIGURE shows each seed, a panel for
+each level.
 """
 
 import argparse
@@ -12,11 +13,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.arms import group_arms
+from analysis.arms import BASELINE, COLOURS, NAMES, group_arms
 from analysis.command_line import CommandLine
-from analysis.comparison import check_equal_length, level_order
+from analysis.comparison import CPC, check_equal_length, level_order
+from analysis.figure import (
+    add_caption,
+    check_figure_path,
+    house_style,
+    new_figure,
+    save_figure,
+)
 from analysis.report import NOTHING, markdown, number
 from analysis.scores import area, finished_runs
 
@@ -60,9 +70,8 @@ def mean_ranks(areas: Areas) -> dict[str, float]:
 def rank_table(areas: Areas) -> str:
     """The variants in Markdown, those of the best mean rank first."""
     ranks = mean_ranks(areas)
-    variants = dict.fromkeys(variant for level in areas.values() for variant in level)
     rows = []
-    for variant in sorted(variants, key=lambda v: ranks.get(v, math.inf)):
+    for variant in _best_first(areas, ranks):
         cells = [_cell(level, variant) for level in areas.values()]
         rows.append((variant, number(ranks.get(variant, math.nan)), *cells))
     return f"{markdown(('variant', 'mean rank', *areas), rows)}\n\n{NOTE}"
@@ -77,15 +86,60 @@ def _cell(level: Mapping[str, Sequence[float]], variant: str) -> str:
     return f"{own:.2f} ({share}{count} seed{'' if count == 1 else 's'})"
 
 
+def _best_first(areas: Areas, ranks: Mapping[str, float]) -> list[str]:
+    variants = dict.fromkeys(variant for level in areas.values() for variant in level)
+    return sorted(variants, key=lambda v: ranks.get(v, math.inf))
+
+
+def rank_figure(areas: Areas) -> Figure:
+    """Each seed a dot and their mean a line, in the order of the table; a panel for each level."""
+    variants = _best_first(areas, mean_ranks(areas))
+    with house_style():
+        size = {"width": 4.4, "height": 0.9 + 0.26 * len(variants)}
+        figure, panels = new_figure(len(areas), columns=2, **size)
+        for axes, (level, by_variant) in zip(panels, areas.items(), strict=True):
+            _draw_level(axes, by_variant, variants)
+            axes.set_title(level, loc="left", fontweight="bold")
+        add_caption(
+            figure, [f"Dots: seeds; lines: their mean, {NAMES[BASELINE]}'s dotted as well."]
+        )
+    return figure
+
+
+def _draw_level(
+    axes: Axes, by_variant: Mapping[str, Sequence[float]], variants: Sequence[str]
+) -> None:
+    for place, variant in enumerate(variants):
+        colour = COLOURS[CPC if variant.startswith(f"{NAMES[BASELINE]} + ") else BASELINE]
+        seeds = by_variant.get(variant, [])
+        axes.scatter(seeds, [place] * len(seeds), s=22, alpha=0.7, linewidth=0, color=colour)
+        if len(seeds):
+            mean = float(np.mean(seeds))
+            axes.plot([mean, mean], [place - 0.3, place + 0.3], color=colour, linewidth=2.0)
+    if NAMES[BASELINE] in by_variant:
+        mean = float(np.mean(by_variant[NAMES[BASELINE]]))
+        axes.axvline(mean, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
+    axes.set(xlabel="mean return over training", ylim=(len(variants) - 0.5, -0.5))
+    axes.set_yticks(range(len(variants)), variants)
+    axes.grid(visible=False, axis="y")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine("python -m analysis.rank", "Rank variants over levels by their curves.")
+    parser.add_argument(
+        "--out", metavar="FIGURE", type=Path, help="figure to write: .png, .pdf or .svg"
+    )
     return parser.execute(_command, argv)
 
 
 def _command(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        check_figure_path(arguments.out)
     areas, notes = read_areas(arguments.runs)
     print(rank_table(areas), *notes, sep="\n\n")
+    if arguments.out is not None:
+        save_figure(rank_figure(areas), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from analysis.rank import main, mean_ranks, rank_table, read_areas
+from analysis.rank import main, mean_ranks, rank_figure, rank_table, read_areas
 
 MakeRun = Callable[..., Path]
 
@@ -42,9 +43,30 @@ def test_the_table_has_the_best_first(make_run: MakeRun, tmp_path: Path) -> None
     ]
 
 
-def test_the_command(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_figure_has_a_dot_for_each_seed_and_the_best_on_top() -> None:
+    areas = {
+        "one": {"A2C": [3.0, 5.0], "A2C + CPC": [7.0, 8.0, 12.0], "A2C + CPC [x]": [1.0]},
+        "two": {"A2C": [-1.0], "A2C + CPC": [2.0]},
+    }
+    one, two = rank_figure(areas).axes
+    assert [label.get_text() for label in one.get_yticklabels()] == [
+        "A2C + CPC",
+        "A2C",
+        "A2C + CPC [x]",
+    ]
+    dots = [np.array(dots.get_offsets()).tolist() for dots in one.collections]
+    assert dots == [[[7, 0], [8, 0], [12, 0]], [[3, 1], [5, 1]], [[1, 2]]]
+    *means, baseline = [float(np.array(line.get_xdata())[0]) for line in one.lines]
+    assert (means, baseline) == ([9, 4, 1], 4)
+    assert one.yaxis_inverted()
+    assert len(two.lines) == 3
+
+
+def test_the_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = str(make_run("none", 1, [(2000, 1.0)]))
-    assert main([one]) == 0
+    figure = tmp_path / "rank.png"
+    assert main([one, "--out", str(figure)]) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
     assert "| A2C | 1.00 | 1.00 (1.00, 1 seed) |" in capsys.readouterr().out
     longer = str(make_run("cpc", 1, [(2000, 1.0)], total_frames=2000))
     assert main([one, longer]) == 2
