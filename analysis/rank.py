@@ -100,9 +100,7 @@ def rank_figure(areas: Areas) -> Figure:
         for axes, (level, by_variant) in zip(panels, areas.items(), strict=True):
             _draw_level(axes, by_variant, variants)
             axes.set_title(level, loc="left", fontweight="bold")
-        add_caption(
-            figure, [f"Dots: seeds; lines: their mean, {NAMES[BASELINE]}'s dotted as well."]
-        )
+        add_caption(figure, [f"Dots: seeds; lines: their mean ({NAMES[BASELINE]}'s dotted)."])
     return figure
 
 
