@@ -1,7 +1,8 @@
 """A2C against A2C + CPC on each level: what both reached, and whether they differ.
 
 The rule of the verdict: where the two 95 % intervals of the final return are separated, they
-decide; else those of the area under the curve; else no difference was seen.
+decide; else those of the area under the curve; else no difference was seen. It says by which of the
+two scores.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.arms import BASELINE, NAMES, Arm, group_arms
-from analysis.runs import Run
+from analysis.runs import Run, differing_settings
 from analysis.scores import (
     area,
     final_return,
@@ -43,7 +44,9 @@ PAPER_LEVELS = (
     "rooms_keys_doors_puzzle",
 )
 HELPS, HURTS, NO_DIFFERENCE = "CPC helps", "CPC hurts", "no difference seen"
+BY_FINAL_RETURN, OVER_TRAINING = "by final return", "over training"
 TOO_FEW_SEEDS = f"fewer than {MIN_SEEDS_FOR_INTERVAL} seeds"
+NO_FINAL_RETURN = "a seed without a final return"
 
 
 @dataclass(frozen=True)
@@ -125,21 +128,12 @@ class LevelComparison:
         return any(run.returns.first_count.any() for run in runs)
 
     @cached_property
-    def frames_to_baseline(self) -> dict[str, float]:
-        """By arm, frames to A2C's final return (see `ArmScores.frames_to`).
-
-        A2C itself need not take all its frames: it may have been as good before.
-        """
-        if BASELINE not in self.scores:
-            return {}
-        final = self.scores[BASELINE].trailing[1][-1]
-        return {aux: scores.frames_to(final) for aux, scores in self.scores.items()}
-
-    @property
-    def frames_ratio(self) -> float:
-        """CPC's frames to A2C's final return as a share of A2C's; NaN if it has not reached it."""
-        frames = self.frames_to_baseline
-        return frames.get(CPC, float("nan")) / frames.get(BASELINE, float("nan"))
+    def frames_to_baseline(self) -> float:
+        """CPC's frames to A2C's final return (see `ArmScores.frames_to`); NaN without both arms."""
+        if self.both is None:
+            return float("nan")
+        baseline, cpc = self.both
+        return cpc.frames_to(baseline.trailing[1][-1])
 
     @cached_property
     def improvement(self) -> tuple[Estimate, Estimate]:
@@ -159,17 +153,25 @@ class LevelComparison:
 
     @property
     def verdict(self) -> str:
-        """One of HELPS, HURTS, NO_DIFFERENCE by the module's rule, or why there is none."""
+        """HELPS or HURTS and by which score, or NO_DIFFERENCE; or why there is no verdict."""
         if self.both is None:
             return "one arm only"
+        if any(np.isnan(scores.final_returns).any() for scores in self.both):
+            return NO_FINAL_RETURN
         if self.sides is None:
             return TOO_FEW_SEEDS
         final, whole = self.sides
-        return {1: HELPS, -1: HURTS, 0: NO_DIFFERENCE}[final or whole]
+        if final == whole == 0:
+            return NO_DIFFERENCE
+        score = BY_FINAL_RETURN if final else OVER_TRAINING
+        return f"{HELPS if (final or whole) > 0 else HURTS} {score}"
 
 
 def improvement(levels: Iterable[LevelComparison], score: str) -> Estimate:
-    """Probability that CPC improves `score` ("final_returns" or "areas"), mean over `levels`."""
+    """Probability that CPC improves `score` ("final_returns" or "areas"), mean over `levels`.
+
+    Levels with one arm are left out.
+    """
     pairs = [level.both for level in levels if level.both is not None]
     return probability_of_improvement(
         [(getattr(cpc, score), getattr(baseline, score)) for baseline, cpc in pairs]
@@ -190,7 +192,7 @@ def compare_levels(run_dirs: Iterable[Path]) -> tuple[list[LevelComparison], lis
         notes.append(f"Left out, neither {NAMES[BASELINE]} nor {NAMES[CPC]}: {', '.join(others)}.")
     by_level = itertools.groupby(sorted(runs, key=level_order), key=lambda run: run.level)
     levels = [_compare(level, list(level_runs)) for level, level_runs in by_level]
-    return levels, notes + _missing(levels)
+    return levels, notes + _unlike(levels) + _missing(levels)
 
 
 def _compare(level: str, runs: list[Run]) -> LevelComparison:
@@ -221,6 +223,17 @@ def level_order(run: Run) -> tuple[int, str]:
     """Sorts runs by level: the paper's in its order, then others."""
     known = PAPER_LEVELS.index(run.level) if run.level in PAPER_LEVELS else len(PAPER_LEVELS)
     return known, run.level
+
+
+def _unlike(levels: Iterable[LevelComparison]) -> list[str]:
+    """A sentence for each level whose arms differ in more than the auxiliary loss."""
+    sentences = []
+    for level in levels:
+        if level.both is not None:
+            one, other = (scores.arm.runs[0] for scores in level.both)
+            if names := differing_settings(one, other):
+                sentences.append(f"{level.level}: the arms also differ in {', '.join(names)}.")
+    return sentences
 
 
 def _missing(levels: list[LevelComparison]) -> list[str]:

@@ -21,11 +21,13 @@ from matplotlib.lines import Line2D
 from analysis.arms import COLOURS, NAMES
 from analysis.command_line import CommandLine
 from analysis.comparison import (
+    BY_FINAL_RETURN,
     COMPARED,
     CPC,
     HELPS,
     HURTS,
     NO_DIFFERENCE,
+    OVER_TRAINING,
     LevelComparison,
     compare_levels,
     improvement,
@@ -46,6 +48,7 @@ ARMS_HEADER = (
     "seeds",
     "frames (M)",
     "final return",
+    "of each seed",
     "mean return over training",
     "episodes with a success",
     "first success (s)",
@@ -58,24 +61,25 @@ COMPARISON_HEADER = (
     "P(improvement), final return",
     "means over training separated",
     "P(improvement), mean over training",
-    "frames to A2C's final return (M): A2C",
-    "A2C + CPC",
-    "ratio",
+    "CPC has A2C's final return after",
 )
 ARMS_NOTE = (
     f"Final return: mean over the episodes of the last {FINAL_SHARE:.0%} of the frames. Mean "
     "return over training: the area under the return curve divided by its length. Over seeds: "
     f"mean, or with {MIN_SEEDS_FOR_INTERVAL} seeds or more interquartile mean and its 95 % "
-    "bootstrap interval. Successes are those of the last tenth; seconds are means over the "
-    "successes that there were."
+    "bootstrap interval. Successes are those of the last tenth: share and seconds are plain means "
+    "over seeds, the seconds over those that had any."
 )
 COMPARISON_NOTE = (
     f'Verdict: where the 95 % intervals of the final return are separated, "{HELPS}" or "{HURTS}" '
-    f'by them; else by those of the mean over training; else "{NO_DIFFERENCE}". Separated: CPC\'s '
-    "interval lies wholly above or below A2C's. P(improvement): how probably a seed of A2C + CPC "
-    "beats one of A2C; all levels: their mean, seeds resampled within levels and arms. An interval "
-    "of 1.00 to 1.00 says that no two seeds overlap, not that none could. Frames: until the return "
-    "over the tenth of training before has first reached A2C's final return, so a tenth at least."
+    f'{BY_FINAL_RETURN}; else {OVER_TRAINING}, if those of the mean are; else "{NO_DIFFERENCE}". '
+    "Separated: CPC's interval lies wholly above or below A2C's. Two scores on several levels are "
+    "many looks: of equal arms, too, one may be separated by chance. P(improvement): how probably "
+    "a seed of A2C + CPC beats one of A2C; all levels: their mean, seeds resampled within levels "
+    "and arms. An interval of 1.00 to 1.00 says that no two seeds overlap, not that none could. "
+    "After: the frames, and their share of the run, at which CPC's return over the tenth of "
+    "training before first reaches what A2C's is at the end; both are those of the seeds together, "
+    "and there is no interval. Where both arms have levelled off, it means little."
 )
 
 
@@ -150,6 +154,7 @@ def _arm_row(level: LevelComparison, aux: str) -> tuple[str, ...]:
         str(len(scores.arm.runs)),
         f"{level.frames / MILLION:.3g}",
         with_interval(scores.final),
+        ", ".join(map(number, scores.final_returns)),
         with_interval(scores.area),
         number(scores.success_share) if level.knows_successes else NOTHING,
         *map(number, scores.seconds),
@@ -158,7 +163,6 @@ def _arm_row(level: LevelComparison, aux: str) -> tuple[str, ...]:
 
 def _comparison_row(level: LevelComparison) -> tuple[str, ...]:
     final, whole = (NOTHING, NOTHING) if level.sides is None else (SIDES[s] for s in level.sides)
-    millions = [level.frames_to_baseline.get(aux, math.nan) / MILLION for aux in COMPARED]
     improved_final, improved_area = map(with_interval, level.improvement)
     return (
         level.level,
@@ -167,9 +171,17 @@ def _comparison_row(level: LevelComparison) -> tuple[str, ...]:
         improved_final,
         whole,
         improved_area,
-        *(number(m, 1) for m in millions),
-        number(level.frames_ratio),
+        _frames_text(level),
     )
+
+
+def _frames_text(level: LevelComparison) -> str:
+    if level.both is None:
+        return NOTHING
+    frames = level.frames_to_baseline
+    if math.isnan(frames):
+        return "not reached"
+    return f"{frames / MILLION:.1f} M ({frames / level.frames:.0%})"
 
 
 def records(levels: Sequence[LevelComparison]) -> list[dict[str, Any]]:
@@ -185,17 +197,17 @@ def _record(level: LevelComparison, aux: str) -> dict[str, Any]:
         "seeds": len(scores.arm.runs),
         "frames": round(level.frames),
         **_columns("final_return", scores.final),
+        "final_return_of_seeds": " ".join(f"{x:.6g}" for x in scores.final_returns),
         **_columns("mean_return", scores.area),
         "success_share": scores.success_share if level.knows_successes else math.nan,
         "first_success_seconds": scores.seconds[0],
         "later_success_seconds": scores.seconds[1],
-        "frames_to_final_return_of_none": level.frames_to_baseline.get(aux, math.nan),
     }
     compared = aux == CPC and level.both is not None
     final, whole = level.improvement if compared else (Estimate(math.nan), Estimate(math.nan))
     sides = level.sides if compared else None
     return record | {
-        "frames_ratio": level.frames_ratio if compared else math.nan,
+        "frames_to_final_return_of_none": level.frames_to_baseline if compared else math.nan,
         **_columns("improvement_final_return", final),
         **_columns("improvement_mean_return", whole),
         "separated_final_return": None if sides is None else SIDES[sides[0]],

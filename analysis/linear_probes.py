@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -32,8 +33,8 @@ class Score(NamedTuple):
     """How well a probe does on episodes that it was not fitted to."""
 
     measure: str  # R2 or BALANCED_ACCURACY
-    chance: float  # what a probe of nothing reaches
-    value: float  # NaN where there are too few episodes to tell
+    chance: float  # what a probe of nothing reaches; it and the next three: NaN where there are
+    value: float  # too few episodes to tell
     low: float  # ends of the bootstrap interval over episodes
     high: float
     episodes: int
@@ -57,9 +58,10 @@ def probe(code: NDArray[np.float32], fact: NDArray, episode: NDArray[np.int64]) 
     )
     count = int(episode.max(initial=-1)) + 1
     classes = np.unique(fact)
-    measure, chance = (R2, 0.0) if numbers else (BALANCED_ACCURACY, 1 / max(len(classes), 1))
-    value = low = high = float("nan")
+    measure = R2 if numbers else BALANCED_ACCURACY
+    chance = value = low = high = float("nan")
     if _enough(fact, episode, count):
+        chance = 0.0 if numbers else 1 / len(classes)
         predicted = held_out_predictions(code, fact, episode)
         if numbers:
             sums = _sums(_number_terms(fact, predicted), episode, count)
@@ -81,7 +83,7 @@ def held_out_predictions(
         search = GridSearchCV(
             make_pipeline(StandardScaler(), cut, Ridge()),
             {"ridge__alpha": RIDGE_STRENGTHS},
-            scoring="r2",
+            scoring=make_scorer(r2_score, multioutput="variance_weighted"),
             cv=GroupKFold(CHOICE_FOLDS),
         )
         folds = GroupKFold(FOLDS)

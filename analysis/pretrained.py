@@ -138,9 +138,14 @@ def thinned(aux: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def table(out: Path) -> str:
-    """The README of the agents in `out`. Raises ValueError: files there are not as written."""
+    """The README of the agents in `out` that have been evaluated.
+
+    Raises ValueError: files there are not as written.
+    """
     rows, name, level = [], "", ""
     for path in sorted(out.glob(f"*/{FACTS}")):
+        if not path.with_name(EVALUATION).is_file():
+            continue
         facts, name = _read(path), path.parent.name
         score = _read(path.with_name(EVALUATION))["return"]
         low, high = (math.nan if end is None else end for end in score["interval"])

@@ -5,6 +5,7 @@ Run as `python -m analysis.probe_figure FILE.csv... [--out FILE]` to draw the sc
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,17 +31,18 @@ from analysis.probe_table import (
     NOTE,
     R2,
     UNTRAINED,
+    Networks,
     Row,
     Summary,
-    arms,
     by_level,
     facts,
     markdown_table,
+    networks,
     read_rows,
     summarise,
 )
 
-UNTRAINED_COLOUR = "0.6"
+UNTRAINED_OPACITY = 0.35
 MARKERS = "osD^v"  # of arms that share a colour
 FILLED = {"z": False, "c": True}
 LOWEST = {R2: -0.1, BALANCED_ACCURACY: 0.4}  # of the axes; what lies below is drawn there
@@ -67,7 +69,7 @@ def probe_figure(rows: Sequence[Row]) -> Figure:
     An arm's line leads from what z knows to what c knows.
     """
     levels = by_level(rows)
-    most = max(len(facts(own)) * len(arms(own)) for _, own in levels)
+    most = max(len(facts(own)) * len(networks(own)) for _, own in levels)
     with house_style():
         figure, axes = new_figure(2 * len(levels), columns=2, width=5.2, height=1.2 + 0.17 * most)
         pairs = zip(axes[::2], axes[1::2], strict=True)
@@ -91,10 +93,10 @@ def _draw_panel(
     """Draw the facts `names` of one measure, from above, where there is room for `places`."""
     looks = _looks(rows)
     for place, fact in enumerate(names):
-        for line, (arm, (colour, marker)) in enumerate(looks.items()):
+        for line, (of, look) in enumerate(looks.items()):
             y = place + FACT_HEIGHT * ((line + 0.5) / len(looks) - 0.5)
-            ends = {code: summarise(rows, arm, code, fact) for code in CODES}
-            _draw_line(axes, y, ends, colour, marker, LOWEST[measure])
+            ends = {code: summarise(rows, of, code, fact) for code in CODES}
+            _draw_line(axes, y, ends, look, LOWEST[measure])
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(places - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -102,42 +104,45 @@ def _draw_panel(
     axes.set_xlim(LOWEST[measure] - 0.02, 1.02)
     axes.set_xlabel(AXIS_NAMES[measure])
     chances = {first.chance for first in facts(rows).values() if first.measure == measure}
-    for chance in chances:
+    for chance in filter(math.isfinite, chances):
         axes.axvline(chance, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
     for border in np.arange(1, min(len(names) + 1, places)) - 0.5:
         axes.axhline(border, color="0.9", linewidth=0.7, zorder=0)
 
 
 def _draw_line(
-    axes: Axes, y: float, ends: dict[str, Summary], colour: str, marker: str, lowest: float
+    axes: Axes, y: float, ends: dict[str, Summary], look: tuple[str, str, float], lowest: float
 ) -> None:
-    """Draw an arm's z and c for one fact, with their intervals, and a line between them."""
+    """Draw z and c of an arm's networks for one fact, their intervals, and a line between them."""
+    colour, marker, opacity = look
     values = [max(summary.value, lowest) for summary in ends.values()]
-    axes.plot(values, [y, y], color=colour, linewidth=1.0, alpha=0.6, zorder=2)
+    axes.plot(values, [y, y], color=colour, linewidth=1.0, alpha=0.6 * opacity, zorder=2)
     for code, summary in ends.items():
         interval = np.maximum([summary.low, summary.high], lowest)
-        axes.plot(interval, [y, y], color=colour, linewidth=3.0, alpha=0.25, zorder=2)
+        axes.plot(interval, [y, y], color=colour, linewidth=3.0, alpha=0.25 * opacity, zorder=2)
         face = colour if FILLED[code] else "white"
         axes.plot(
             max(summary.value, lowest), y, marker, color=colour, markerfacecolor=face,
-            markersize=5.5, markeredgewidth=1.2, zorder=3,
+            markersize=5.5, markeredgewidth=1.2, zorder=3, alpha=opacity,
         )  # fmt: skip
 
 
-def _looks(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each arm."""
-    looks: dict[str, tuple[str, str]] = {}
-    for arm, aux in arms(rows).items():
-        colour = UNTRAINED_COLOUR if arm == UNTRAINED else COLOURS.get(aux, OTHER_COLOUR)
-        alike = sum(colour == other for other, _ in looks.values())
-        looks[arm] = (colour, MARKERS[alike % len(MARKERS)])
+def _looks(rows: Sequence[Row]) -> dict[Networks, tuple[str, str, float]]:
+    """Colour, marker and opacity of each arm's networks; the untrained ones are pale."""
+    markers: dict[str, dict[str, str]] = {}  # of arms, by colour
+    looks = {}
+    for of in networks(rows):
+        colour = COLOURS.get(of.aux, OTHER_COLOUR)
+        alike = markers.setdefault(colour, {})
+        marker = alike.setdefault(of.arm, MARKERS[len(alike) % len(MARKERS)])
+        looks[of] = colour, marker, UNTRAINED_OPACITY if of.network == UNTRAINED else 1.0
     return looks
 
 
 def _add_legend(axes: Axes, rows: Sequence[Row]) -> None:
     handles = [
-        Line2D([], [], color=colour, marker=marker, label=arm)
-        for arm, (colour, marker) in _looks(rows).items()
+        Line2D([], [], color=colour, marker=marker, alpha=opacity, label=of.label)
+        for of, (colour, marker, opacity) in _looks(rows).items()
     ]
     for code, filled in FILLED.items():
         face = "0.3" if filled else "white"

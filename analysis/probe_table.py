@@ -11,16 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.report import NOTHING, markdown, number
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, aggregate_seeds
 from records.whole_files import replaced_when_complete
 
 R2, BALANCED_ACCURACY = "R2", "balanced accuracy"  # of numbers, of classes
 CODES = ("z", "c")  # the encoder's embedding, the recurrent core's context
-UNTRAINED = "untrained"
+TRAINED, UNTRAINED = "trained", "untrained"  # networks
 NOTE = (
     "Linear probes of the encoder's embedding z and the recurrent core's context c: R2 for numbers "
     "(0: nothing is known), balanced accuracy for classes, on episodes that the probe was not "
-    "fitted to. The untrained networks have the runs' settings and see the runs' episodes."
+    "fitted to. An arm's untrained networks have its runs' settings and see its runs' episodes."
 )
 INTERVAL_NOTE = (
     "of one run the 95 % bootstrap interval over its episodes, of several the lowest and the "
@@ -30,14 +31,14 @@ INTERVAL_NOTE = (
 
 
 class Row(NamedTuple):
-    """One probe; `value`, `low` and `high` are NaN where there was too little to tell."""
+    """One probe; `chance` to `high` are NaN where there was too little to tell."""
 
     level: str
     arm: str  # label of the run's arm, of its untrained network too
     aux: str  # of the run
     seed: int
     frames: int  # that the run has trained
-    network: str  # "trained" or UNTRAINED
+    network: str  # TRAINED or UNTRAINED
     code: str
     fact: str
     measure: str
@@ -55,6 +56,21 @@ class Summary(NamedTuple):
     value: float
     low: float
     high: float
+    known: int  # runs that have a value
+    runs: int
+
+
+class Networks(NamedTuple):
+    """The networks of an arm, trained or not: a column of the table, a line of the figure."""
+
+    arm: str
+    aux: str
+    network: str  # TRAINED or UNTRAINED
+
+    @property
+    def label(self) -> str:
+        """What to call them."""
+        return f"{self.arm}, {UNTRAINED}" if self.network == UNTRAINED else self.arm
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -90,65 +106,71 @@ def by_level(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def facts(rows: Iterable[Row]) -> dict[str, Row]:
-    """The facts of a level's rows, numbers before classes, each with its first row."""
+    """The facts of a level's rows, numbers before classes, each with its first row.
+
+    The first with a value, where there is one: chance is known there.
+    """
     first: dict[str, Row] = {}
     for row in rows:
-        first.setdefault(row.fact, row)
+        if row.fact not in first or np.isnan(first[row.fact].value):
+            first[row.fact] = row
     return dict(sorted(first.items(), key=lambda item: item[1].measure != R2))
 
 
-def arms(rows: Iterable[Row]) -> dict[str, str]:
-    """The labels of a level's arms with their auxiliary losses; after UNTRAINED, whose is ""."""
-    return {UNTRAINED: ""} | {row.arm: row.aux for row in rows}
+def networks(rows: Iterable[Row]) -> list[Networks]:
+    """The arms of a level's rows, each before its untrained networks."""
+    arms = dict.fromkeys((row.arm, row.aux) for row in rows)
+    return [Networks(*arm, network) for arm in arms for network in (UNTRAINED, TRAINED)]
 
 
-def summarise(rows: Iterable[Row], arm: str, code: str, fact: str) -> Summary:
-    """The runs of an arm of one level together; UNTRAINED is an arm of all runs.
+def summarise(rows: Iterable[Row], of: Networks, code: str, fact: str) -> Summary:
+    """The runs of an arm of one level together.
 
     One run: its value with the interval over episodes. Fewer than five: mean, lowest and highest.
-    Five or more: interquartile mean and its bootstrap interval over runs.
+    Five or more: interquartile mean and its bootstrap interval over runs. Runs without a value are
+    left out.
     """
-    own = [
-        row
-        for row in rows
-        if (row.code, row.fact) == (code, fact)
-        and (UNTRAINED if row.network == UNTRAINED else row.arm) == arm
-        and not np.isnan(row.value)
-    ]
+    wanted = (of.arm, of.network, code, fact)
+    all_runs = [row for row in rows if (row.arm, row.network, row.code, row.fact) == wanted]
+    own = [row for row in all_runs if not np.isnan(row.value)]
+    counts = len(own), len(all_runs)
     if not own:
-        return Summary(np.nan, np.nan, np.nan)
+        return Summary(np.nan, np.nan, np.nan, *counts)
     if len(own) == 1:
-        return Summary(own[0].value, own[0].low, own[0].high)
+        return Summary(own[0].value, own[0].low, own[0].high, *counts)
     values = np.array([[row.value] for row in own])
     together = aggregate_seeds(values)
     low = values.min(axis=0) if together.low is None else together.low
     high = values.max(axis=0) if together.high is None else together.high
-    return Summary(float(together.centre[0]), float(low[0]), float(high[0]))
+    return Summary(float(together.centre[0]), float(low[0]), float(high[0]), *counts)
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """A table per level, a line per fact, a column per arm and code; and how to read them."""
     parts = []
     for level, own in by_level(rows):
-        columns = [(arm, code) for arm in arms(own) for code in CODES]
-        lines = [["fact", "measure, chance", *(f"{arm}: {code}" for arm, code in columns)]]
-        lines.append(["---"] * len(lines[0]))
+        columns = [(of, code) for of in networks(own) for code in CODES]
+        header = ["fact", "measure, chance", *(f"{of.label}: {code}" for of, code in columns)]
+        lines = []
         for fact, first in facts(own).items():
-            cells = [_cell(summarise(own, arm, code, fact)) for arm, code in columns]
-            lines.append([fact, f"{first.measure}, {first.chance:.2g}", *cells])
-        parts += [f"### {level}", "\n".join(map(_markdown_row, lines))]
+            cells = [_cell(summarise(own, of, code, fact)) for of, code in columns]
+            lines.append([fact, f"{first.measure}, {number(first.chance)}", *cells])
+        parts += [f"### {level}, {_frames_text(own)}", markdown(header, lines)]
     note = (
-        f"{NOTE} In brackets: {INTERVAL_NOTE} –: the fact is known, or varies, in too few episodes."
+        f"{NOTE} In brackets: {INTERVAL_NOTE} {NOTHING}: the fact is known, or varies, in too few "
+        "episodes; 4 of 5: so it is in one run of five, which is left out."
     )
     return "\n\n".join([*parts, note]) + "\n"
 
 
+def _frames_text(rows: Iterable[Row]) -> str:
+    """How long the runs were trained: one number, unless some are further than others."""
+    frames = sorted({row.frames for row in rows})
+    return f"{' to '.join(f'{f:,}' for f in (frames[0], frames[-1])[: len(frames)])} frames"
+
+
 def _cell(summary: Summary) -> str:
     if np.isnan(summary.value):
-        return "–"
-    return f"{summary.value:.2f} ({summary.low:.2f} to {summary.high:.2f})"
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    escaped = [cell.replace("|", r"\|") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+        return NOTHING
+    share = f", {summary.known} of {summary.runs}" if summary.known < summary.runs else ""
+    return f"{summary.value:.2f} ({summary.low:.2f} to {summary.high:.2f}{share})"

@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.arms import BASELINE, COLOURS, NAMES, group_arms
+from analysis.arms import group_arms
 from analysis.command_line import CommandLine
-from analysis.comparison import CPC, check_equal_length, level_order
+from analysis.comparison import check_equal_length, level_order
 from analysis.figure import (
     add_caption,
     check_figure_path,
@@ -37,21 +37,23 @@ NOTE = (
     "trained on all of them."
 )
 Areas = Mapping[str, Mapping[str, Sequence[float]]]  # one per seed, by level and variant
+Colours = Mapping[str, str]  # by variant
 
 
-def read_areas(run_dirs: Iterable[Path]) -> tuple[Areas, list[str]]:
-    """The mean return over training of each run, and sentences on what is left out.
+def read_areas(run_dirs: Iterable[Path]) -> tuple[Areas, Colours, list[str]]:
+    """The mean return over training of each run, its variant's colour; what is left out, in words.
 
     `run_dirs` are taken as `find_runs` does. Raises ValueError: as `finished_runs`, runs of unequal
     length on a level.
     """
     runs, notes = finished_runs(run_dirs)
-    areas = {}
+    areas, colours = {}, {}
     for level, group in itertools.groupby(sorted(runs, key=level_order), key=lambda run: run.level):
         arms = group_arms(group)
         check_equal_length(level, arms)
         areas[level] = {arm.label: [area(run) for run in arm.runs] for arm in arms}
-    return areas, notes
+        colours.update({arm.label: arm.colour for arm in arms})
+    return areas, colours, notes
 
 
 def mean_ranks(areas: Areas) -> dict[str, float]:
@@ -91,32 +93,32 @@ def _best_first(areas: Areas, ranks: Mapping[str, float]) -> list[str]:
     return sorted(variants, key=lambda v: ranks.get(v, math.inf))
 
 
-def rank_figure(areas: Areas) -> Figure:
+def rank_figure(areas: Areas, colours: Colours) -> Figure:
     """Each seed a dot and their mean a line, in the order of the table; a panel for each level."""
     variants = _best_first(areas, mean_ranks(areas))
     with house_style():
         size = {"width": 4.4, "height": 0.9 + 0.26 * len(variants)}
         figure, panels = new_figure(len(areas), columns=2, **size)
         for axes, (level, by_variant) in zip(panels, areas.items(), strict=True):
-            _draw_level(axes, by_variant, variants)
+            _draw_level(axes, by_variant, variants, colours)
             axes.set_title(level, loc="left", fontweight="bold")
-        add_caption(figure, [f"Dots: seeds; lines: their mean ({NAMES[BASELINE]}'s dotted)."])
+        add_caption(figure, ["Dots: seeds; lines: their mean."])
     return figure
 
 
 def _draw_level(
-    axes: Axes, by_variant: Mapping[str, Sequence[float]], variants: Sequence[str]
+    axes: Axes,
+    by_variant: Mapping[str, Sequence[float]],
+    variants: Sequence[str],
+    colours: Colours,
 ) -> None:
     for place, variant in enumerate(variants):
-        colour = COLOURS[CPC if variant.startswith(f"{NAMES[BASELINE]} + ") else BASELINE]
         seeds = by_variant.get(variant, [])
+        colour = colours[variant]
         axes.scatter(seeds, [place] * len(seeds), s=22, alpha=0.7, linewidth=0, color=colour)
         if len(seeds):
             mean = float(np.mean(seeds))
-            axes.plot([mean, mean], [place - 0.3, place + 0.3], color=colour, linewidth=2.0)
-    if NAMES[BASELINE] in by_variant:
-        mean = float(np.mean(by_variant[NAMES[BASELINE]]))
-        axes.axvline(mean, color="0.45", linewidth=1.0, linestyle=":", zorder=1)
+            axes.plot([mean, mean], [place - 0.3, place + 0.3], linewidth=2.0, color=colour)
     axes.set(xlabel="mean return over training", ylim=(len(variants) - 0.5, -0.5))
     axes.set_yticks(range(len(variants)), variants)
     axes.grid(visible=False, axis="y")
@@ -134,10 +136,10 @@ def main(argv: list[str] | None = None) -> int:
 def _command(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_figure_path(arguments.out)
-    areas, notes = read_areas(arguments.runs)
+    areas, colours, notes = read_areas(arguments.runs)
     print(rank_table(areas), *notes, sep="\n\n")
     if arguments.out is not None:
-        save_figure(rank_figure(areas), arguments.out)
+        save_figure(rank_figure(areas, colours), arguments.out)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,8 @@ class Run:
             section = key.rpartition(".")[0]  # which other agents do not have
             if any(known.rpartition(".")[0] == section for known in settings):
                 settings.setdefault(key, value)
+        if self.aux == "none":  # then the other keys of aux change nothing
+            return {k: v for k, v in settings.items() if k == "aux.name" or k[:4] != "aux."}
         return settings
 
     @property

@@ -37,11 +37,11 @@ def test_scores_are_summarised_over_seeds(make_run: MakeRun, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("before", "at_end", "sides", "verdict"),
     [
-        (10, 30, (1, 0), "CPC helps"),  # against 10 and 20 of A2C
-        (10, 10, (-1, 0), "CPC hurts"),
-        (20, 20, (0, 1), "CPC helps"),
-        (2, 20, (0, -1), "CPC hurts"),
-        (30, 10, (-1, 1), "CPC hurts"),  # the final return decides
+        (10, 30, (1, 0), "CPC helps by final return"),  # against 10 and 20 of A2C
+        (10, 10, (-1, 0), "CPC hurts by final return"),
+        (20, 20, (0, 1), "CPC helps over training"),
+        (2, 20, (0, -1), "CPC hurts over training"),
+        (30, 10, (-1, 1), "CPC hurts by final return"),  # which decides
         (10.5, 20.5, (0, 0), "no difference seen"),
     ],
 )
@@ -86,18 +86,37 @@ def test_frames_to_the_baselines_final_return(make_run: MakeRun, tmp_path: Path)
     """A2C ends at (19 + 20) / 2; twice as steep, CPC has (20 + 22) / 2 in frames 451 to 550."""
     for aux, slope in (("none", 1.0), ("cpc", 2.0)):
         make_run(aux, 1, [(50 * i, slope * i) for i in range(1, 21)])
-    level = compare(tmp_path)
-    assert level.frames_to_baseline == {"none": pytest.approx(1000), "cpc": pytest.approx(550)}
-    assert level.frames_ratio == pytest.approx(0.55)
+    assert compare(tmp_path).frames_to_baseline == pytest.approx(550)
+
+
+def test_a_baseline_that_was_better_before_takes_all_its_frames(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run("none", 1, [(50 * i, 9.0 if i <= 10 else 4.0) for i in range(1, 21)])
+    make_run("cpc", 1, [(50 * i, float(i)) for i in range(1, 21)])
+    assert compare(tmp_path).frames_to_baseline == pytest.approx(250)  # (4 + 5) / 2
 
 
 def test_a_return_that_is_never_reached_takes_no_frames(make_run: MakeRun, tmp_path: Path) -> None:
     make_arm(make_run, "none", 10, 20)
     make_arm(make_run, "cpc", 10, 12)
-    level = compare(tmp_path)
-    assert level.frames_to_baseline["none"] == pytest.approx(1000)
-    assert np.isnan(level.frames_to_baseline["cpc"])
-    assert np.isnan(level.frames_ratio)
+    assert np.isnan(compare(tmp_path).frames_to_baseline)
+
+
+def test_a_seed_without_a_final_return_has_no_verdict(make_run: MakeRun, tmp_path: Path) -> None:
+    make_arm(make_run, "none", 10, 20)
+    make_arm(make_run, "cpc", 10, 20, SPREAD[:4])
+    make_run("cpc", 5, [(500, 7.0)])
+    run = tmp_path / "runs/labsim/room_watermaze/a2c_laptop/cpc/seed_5"
+    (run / "progress.csv").write_text("frames\n1000\n")  # no episode ended since
+    assert compare(tmp_path).verdict == "a seed without a final return"
+
+
+def test_what_else_the_arms_differ_in_is_said(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("none", 1, [(1000, 1.0)])
+    make_run("cpc", 1, [(1000, 1.0)], agent__learning_rate=7e-4)
+    _, notes = compare_levels([tmp_path / "runs"])
+    assert notes[0] == "room_watermaze: the arms also differ in agent.learning_rate."
 
 
 def test_a_seed_that_never_succeeds_counts(make_run: MakeRun, tmp_path: Path) -> None:

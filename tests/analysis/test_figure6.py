@@ -53,20 +53,19 @@ def test_the_tables_say_what_the_arms_reached(study: Path) -> None:
     assert cells[2] == [
         *(
             "room_watermaze",
-            "CPC helps",
+            "CPC helps by final return",
             "above",
             improved,
             "above",
             improved,
-            "0.0",
-            "0.0",
-            "1.00",
+            "0.0 M (10%)",
         ),
     ]
     assert cells[3][:2] == ["seekavoid_arena_01", "one arm only"]
     assert cells[6][:5] == ["room_watermaze", "A2C", "5", "0.001", cells[6][4]]
     assert cells[6][4].startswith("13.00 (")
-    assert cells[8][4:] == ["7.00", "7.00", "–", "–", "–"]
+    assert cells[6][5] == "11.00, 12.00, 13.00, 14.00, 15.00"
+    assert cells[8][4:] == ["7.00", "7.00", "7.00", "–", "–", "–"]
 
 
 def test_the_command_leaves_a_figure_and_tables(
@@ -89,8 +88,9 @@ def test_the_command_leaves_a_figure_and_tables(
         ("seekavoid_arena_01", "none", "1"),
     ]
     assert [row["final_return"] for row in rows] == ["13", "33", "7"]
-    assert [row["verdict"] for row in rows] == ["", "CPC helps", ""]
-    assert rows[1]["frames_ratio"] == "1"
+    assert [row["verdict"] for row in rows] == ["", "CPC helps by final return", ""]
+    assert [row["frames_to_final_return_of_none"] for row in rows] == ["", "100", ""]
+    assert rows[0]["final_return_of_seeds"] == "11 12 13 14 15"
     assert rows[2]["final_return_low"] == ""
 
 

@@ -9,16 +9,20 @@ from matplotlib.axes import Axes
 
 from analysis.probe_figure import main, probe_figure
 from analysis.probe_table import (
+    TRAINED,
     UNTRAINED,
+    Networks,
     Row,
     Summary,
     markdown_table,
+    networks,
     read_rows,
     summarise,
     write_rows,
 )
 
 LEVEL = "room_watermaze"
+A2C = Networks("A2C", "none", TRAINED)
 
 
 def row(arm: str, seed: int, code: str, fact: str, value: float, **changes: Any) -> Row:
@@ -46,22 +50,27 @@ def rows_of(seeds: int) -> list[Row]:
 
 
 def test_one_run_has_its_interval_over_episodes() -> None:
-    assert summarise(rows_of(1), "A2C", "c", "position") == Summary(0.5, 0.375, 0.625)
+    assert summarise(rows_of(1), A2C, "c", "position") == Summary(0.5, 0.375, 0.625, 1, 1)
 
 
 def test_few_runs_have_their_mean_and_range() -> None:
-    assert summarise(rows_of(3), "A2C", "z", "position") == Summary(0.25 + 1 / 64, 0.25, 0.28125)
+    expected = Summary(0.25 + 1 / 64, 0.25, 0.28125, 3, 3)
+    assert summarise(rows_of(3), A2C, "z", "position") == expected
 
 
-def test_untrained_networks_of_all_arms_are_one_arm() -> None:
-    assert summarise(rows_of(1), UNTRAINED, "z", "position") == Summary(0.0625, 0.0, 0.125)
+def test_untrained_networks_stand_beside_those_of_their_arm() -> None:
+    rows = rows_of(1)
+    untrained = A2C._replace(network=UNTRAINED)
+    assert summarise(rows, untrained, "z", "position") == Summary(0.0, -0.125, 0.125, 1, 1)
+    assert networks(rows)[:2] == [untrained, A2C]
+    assert untrained.label == "A2C, untrained"
 
 
 def test_five_runs_have_an_interquartile_mean_and_an_interval() -> None:
     rows = [
         row("A2C", seed, "z", "position", v) for seed, v in enumerate((0.0, 0.2, 0.3, 0.4, 9.0))
     ]
-    value, low, high = summarise(rows, "A2C", "z", "position")
+    value, low, high, *_ = summarise(rows, A2C, "z", "position")
     assert value == pytest.approx(0.3)
     assert 0.0 <= low < 0.3 < high < 9.0
 
@@ -69,25 +78,29 @@ def test_five_runs_have_an_interquartile_mean_and_an_interval() -> None:
 def test_runs_without_a_score_do_not_count() -> None:
     nothing = row("A2C", 7, "z", "position", np.nan)
     rows = rows_of(3)
-    assert summarise([*rows, nothing], "A2C", "z", "position") == summarise(
-        rows, "A2C", "z", "position"
-    )
-    assert np.isnan(summarise([nothing], "A2C", "z", "position")).all()
+    both = [summarise(given, A2C, "z", "position") for given in (rows, [*rows, nothing])]
+    assert both[1] == both[0]._replace(runs=4)
+    assert "(0.25 to 0.28, 3 of 4)" in markdown_table([*rows, nothing])
+    assert np.isnan(summarise([nothing], A2C, "z", "position").value)
 
 
 def test_table_has_numbers_first_and_a_column_per_arm_and_code() -> None:
-    rows = [*rows_of(1), row("A2C", 0, "z", "health", np.nan)]
-    lines = markdown_table(rows).splitlines()
-    assert lines[0] == f"### {LEVEL}"
-    assert lines[2].split(" | ")[2:] == [
-        "untrained: z", "untrained: c", "A2C: z", "A2C: c", "A2C + CPC: z", "A2C + CPC: c |",
-    ]  # fmt: skip
+    unknown = [row("A2C", 7, "z", fact, np.nan, chance=np.nan) for fact in ("health", "position")]
+    lines = markdown_table([*unknown, *rows_of(1)]).splitlines()
+    assert lines[0] == f"### {LEVEL}, 70 frames"
+    further = markdown_table([*rows_of(1), row("A2C", 2, "z", "position", 0.5, frames=7000)])
+    assert further.startswith(f"### {LEVEL}, 70 to 7,000 frames\n")
+    names = ["A2C, untrained", "A2C", "A2C + CPC, untrained", "A2C + CPC"]
+    columns = [f"{name}: {code}" for name in names for code in "zc"]
+    assert lines[2].strip("| ").split(" | ")[2:] == columns
     cells = [line.strip("| ").split(" | ") for line in lines[4:7]]
     assert [line[:2] for line in cells] == [
-        ["position", "R2, 0"], ["health", "R2, 0"], ["reward within 1 s", "balanced accuracy, 0.5"],
+        ["health", "R2, –"],
+        ["position", "R2, 0.00"],
+        ["reward within 1 s", "balanced accuracy, 0.50"],
     ]  # fmt: skip
-    assert cells[0][4:6] == ["0.25 (0.12 to 0.38)", "0.50 (0.38 to 0.62)"]
-    assert cells[1][2:] == ["–"] * 6
+    assert cells[1][4:6] == ["0.25 (0.12 to 0.38, 1 of 2)", "0.50 (0.38 to 0.62)"]
+    assert cells[0][2:] == ["–"] * 8
 
 
 def test_the_file_keeps_what_it_is_given(tmp_path: Path) -> None:
@@ -116,11 +129,14 @@ def test_figure_shows_every_arm_of_every_fact() -> None:
     numbers, classes = probe_figure(rows_of(1)).axes
     assert [text.get_text() for text in numbers.get_yticklabels()] == ["position"]
     assert [text.get_text() for text in classes.get_yticklabels()] == ["reward within 1 s"]
-    assert points(numbers) == {"z": [0.0625, 0.25, 0.375], "c": [0.3125, 0.5, 0.625]}
-    assert points(classes) == {"z": [0.4, 0.5, 0.625], "c": [0.5625, 0.75, 0.875]}  # 0.4: the edge
+    # From above: A2C untrained and trained, A2C + CPC untrained and trained; 0.4 is an edge.
+    assert points(numbers) == {"z": [0, 0.25, 0.125, 0.375], "c": [0.25, 0.5, 0.375, 0.625]}
+    assert points(classes) == {"z": [0.4, 0.5, 0.4, 0.625], "c": [0.5, 0.75, 0.625, 0.875]}
     legend = classes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()][:3] == ["untrained", "A2C", "A2C + CPC"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("A2C, untrained", "A2C", "A2C + CPC, untrained", "A2C + CPC", "z", "c"),
+    ]
 
 
 def test_levels_have_a_row_of_panels_each() -> None:

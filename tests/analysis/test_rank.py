@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.arms import COLOURS
 from analysis.rank import main, mean_ranks, rank_figure, rank_table, read_areas
 
 MakeRun = Callable[..., Path]
@@ -33,7 +34,8 @@ def test_the_table_has_the_best_first(make_run: MakeRun, tmp_path: Path) -> None
             make_run(aux, seed, [(50 * i, value) for i in range(1, 21)], tag=tag)
     make_run("none", 1, [(1000, -3.0)], tag="y", level="seekavoid_arena_01")
     make_run("cpc", 1, [(1000, -1.0)], tag="x", level="seekavoid_arena_01")
-    areas, _ = read_areas([tmp_path / "runs"])
+    areas, colours, _ = read_areas([tmp_path / "runs"])
+    assert colours["A2C [y]"] == COLOURS["none"]
     lines = rank_table(areas).splitlines()
     assert lines[0] == "| variant | mean rank | room_watermaze | seekavoid_arena_01 |"
     assert lines[2:5] == [
@@ -48,7 +50,8 @@ def test_the_figure_has_a_dot_for_each_seed_and_the_best_on_top() -> None:
         "one": {"A2C": [3.0, 5.0], "A2C + CPC": [7.0, 8.0, 12.0], "A2C + CPC [x]": [1.0]},
         "two": {"A2C": [-1.0], "A2C + CPC": [2.0]},
     }
-    one, two = rank_figure(areas).axes
+    colours = {"A2C": "#000000", "A2C + CPC": "#d62728", "A2C + CPC [x]": "#1f77b4"}
+    one, two = rank_figure(areas, colours).axes
     assert [label.get_text() for label in one.get_yticklabels()] == [
         "A2C + CPC",
         "A2C",
@@ -56,10 +59,10 @@ def test_the_figure_has_a_dot_for_each_seed_and_the_best_on_top() -> None:
     ]
     dots = [np.array(dots.get_offsets()).tolist() for dots in one.collections]
     assert dots == [[[7, 0], [8, 0], [12, 0]], [[3, 1], [5, 1]], [[1, 2]]]
-    *means, baseline = [float(np.array(line.get_xdata())[0]) for line in one.lines]
-    assert (means, baseline) == ([9, 4, 1], 4)
+    assert [float(np.array(line.get_xdata())[0]) for line in one.lines] == [9, 4, 1]
+    assert [line.get_color() for line in one.lines] == ["#d62728", "#000000", "#1f77b4"]
     assert one.yaxis_inverted()
-    assert len(two.lines) == 3
+    assert len(two.lines) == 2
 
 
 def test_the_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
