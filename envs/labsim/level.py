@@ -77,6 +77,13 @@ class Level(ABC):
         """Whether a player may stand at (x, y) in environment i."""
         return clear_of_cells(self.solids, i, x, y)
 
+    def index_limits(self) -> dict[str, tuple[int, int]]:
+        """Lowest and highest of the numbers in `state` that lead to a place in an array, by name.
+
+        Textures are known as such by their names.
+        """
+        return {}
+
     @abstractmethod
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name; first axis B.

@@ -10,6 +10,7 @@ from envs.frame_rate import FRAMES_PER_STEP
 from envs.labsim.level import Level
 
 SIZES = {"pose": 3, "velocity": 2, "target": 2}
+LARGEST = 1e4  # of any number: compiled code would look for what is farther beyond its arrays
 
 
 def one_seed_each(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int]:
@@ -31,10 +32,12 @@ def read_options(options: dict[str, Any] | None, num_envs: int) -> dict[str, NDA
         if name not in SIZES:
             raise ValueError(f"unknown reset option '{name}': allowed are {', '.join(SIZES)}")
         array = np.asarray(value, np.float64)
-        if array.shape not in ((SIZES[name],), (num_envs, SIZES[name])) or not (
-            np.isfinite(array).all()
-        ):
-            raise ValueError(f"reset option '{name}' is {value}, not {SIZES[name]} finite numbers")
+        shapes = ((SIZES[name],), (num_envs, SIZES[name]))
+        if array.shape not in shapes or not (np.abs(array) <= LARGEST).all():  # NaN is not
+            raise ValueError(
+                f"reset option '{name}' is {value}, not {SIZES[name]} numbers of at most "
+                f"{LARGEST:,.0f} in size"
+            )
         places[name] = np.broadcast_to(array, (num_envs, SIZES[name]))
     if "velocity" in places and "pose" not in places:
         raise ValueError("reset option 'velocity' needs a 'pose'")

@@ -75,6 +75,8 @@ class LabsimEnv(gymnasium.Env):
     def set_state(self, state: dict[str, NDArray]) -> None:
         """Go on from a state of `get_state`; raise ValueError if it is another level's."""
         own = ("frame", "next.obs", "next.pose")
+        if "frame" not in state or ("next.obs" in state) != ("next.pose" in state):
+            raise ValueError("this is not a state of a single environment: its picture is missing")
         self._vector_env.set_state(
             {name: array for name, array in state.items() if name not in own}
         )

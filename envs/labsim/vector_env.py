@@ -238,7 +238,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
             pose = np.where(ended[:, None], self._final_pose, 0.0)
             info["final_info"] = {"pose": pose, "_pose": ended.copy()}
             info["_final_info"] = ended.copy()
-        return self._obs.copy(), result.reward, result.terminated, ended, info
+        return self._obs.copy(), result.reward, result.terminated, result.truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Give each environment's latest observation, or None without a render mode."""

@@ -102,10 +102,8 @@ def _as_array(obs: Any) -> NDArray:
 
 def _holds(array: NDArray, dtype: np.dtype[Any]) -> bool:
     """Whether `dtype` can take the array's numbers without another meaning."""
-    if np.can_cast(array.dtype, dtype, "same_kind"):
-        return True
     if array.dtype.kind not in "iu" or dtype.kind not in "iu":
-        return False
+        return np.can_cast(array.dtype, dtype, "same_kind")
     limits = np.iinfo(dtype)
     return bool(array.size == 0 or (array.min() >= limits.min and array.max() <= limits.max))
 

@@ -73,6 +73,17 @@ def test_other_types_that_hold_the_same_numbers_pass(obs, space):
     np.testing.assert_array_equal(fitted, obs)
 
 
+@pytest.mark.parametrize(
+    ("obs", "dtype"),
+    [(np.array([0, 2, 300], np.uint16), np.uint8), (np.array([0, -130, 1], np.int64), np.int8)],
+)
+def test_whole_numbers_that_a_smaller_type_would_change_are_named(obs, dtype):
+    limits = np.iinfo(dtype)
+    with pytest.raises(MismatchError, match=f"shape .3,. and {obs.dtype}, but its space is"):
+        fitting(obs, box(dtype, limits.min, limits.max), "step")
+    fitting(obs // 3, box(dtype, limits.min, limits.max), "step")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
 def test_observations_that_are_not_finite_as_float32_are_named(value):
     obs = np.array([0.0, value, 0.0])

@@ -167,6 +167,10 @@ class ExploreGoalLocationsSmall(Level):
         """Where the goal of environment i is, [2]."""
         return np.array([self.mazes["goal_x"][i], self.mazes["goal_y"][i]])
 
+    def index_limits(self) -> dict[str, tuple[int, int]]:
+        """Lowest and highest of the numbers in `state` that lead to a place in an array."""
+        return {"maze.num_spawns": (0, self.spawns.shape[1])}
+
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""
         own = fields_by_name(player=self.players, maze=self.mazes)

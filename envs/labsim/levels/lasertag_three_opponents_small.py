@@ -17,16 +17,20 @@ from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
+    DISC,
     FIGHTER,
     GAME,
+    IMPULSE,
     NOBODY,
     NUM_BOTS,
     NUM_FIGHTERS,
+    ORB,
     THINK_MS,
     put_box,
     spawn,
 )
 from envs.labsim.levels.lasertag_items import (
+    ARMOUR,
     ITEM,
     NOTHING,
     NUM_ITEMS,
@@ -74,6 +78,7 @@ class LasertagThreeOpponentsSmall(Level):
         self.fighters = np.zeros((num_envs, NUM_FIGHTERS), FIGHTER)
         self.players = self.fighters[:, AGENT]  # FIGHTER begins with the fields of PLAYER
         self.games = np.zeros(num_envs, GAME)
+        self.games["special"] = ORB  # until an episode begins
         self.items = np.zeros((num_envs, NUM_ITEMS), ITEM)
         self.orbs = np.zeros((num_envs, NUM_ORBS), ORB_RECORD)
         self.spawns = np.zeros((num_envs, MAX_SPAWNS, 2))
@@ -115,7 +120,7 @@ class LasertagThreeOpponentsSmall(Level):
         player["frame"], player["trial_start"] = 0, 0
         player["last_frame"] = length_steps * FRAMES_PER_STEP
         fighters, boxes = self.fighters[i], self.solids.boxes[i]
-        for name in ("deaths", "tags", "self_tags"):
+        for name in ("deaths", "tags", "self_tags", "avoid_right", "strafe_right"):
             fighters[name] = 0
         self.avoid_ms[i] = 0
         self.orbs["owner"][i] = NOBODY
@@ -133,6 +138,22 @@ class LasertagThreeOpponentsSmall(Level):
         super().place(i, pose, velocity)
         if self.players["alive"][i]:
             put_box(self.players[i], self.solids.boxes[i], AGENT)
+
+    def index_limits(self) -> dict[str, tuple[int, int]]:
+        """Lowest and highest of the numbers in `state` that lead to a place in an array."""
+        items = (NOBODY, self.items.shape[1] - 1)
+        fighters = (NOBODY, NUM_FIGHTERS - 1)
+        return {
+            "fighter.enemy": fighters,
+            "fighter.gadget": (IMPULSE, DISC),
+            "fighter.goal": items,
+            "fighter.nearby": items,
+            "game.hue": (0, NUM_HUES - 1),
+            "game.num_spawns": (0, self.spawns.shape[1]),
+            "game.special": (ORB, DISC),
+            "item.kind": (NOTHING, ARMOUR),
+            "orb.owner": fighters,
+        }
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""

@@ -112,6 +112,13 @@ class RoomWatermaze(Level):
         hide(self.players[i], self.platforms[i])
         self._update_scene(i)
 
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length; forget what is due."""
+        super().restart_clock(i)
+        self.platforms["unpaid"][i] = 0.0
+        if self.platforms["reloading"][i]:
+            self.place_target(i, self.target(i))
+
     def target(self, i: int) -> NDArray[np.float64]:
         """Centre of the platform of environment i, [2]."""
         return np.array([self.platforms["x"][i], self.platforms["y"][i]])

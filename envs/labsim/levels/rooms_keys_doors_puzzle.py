@@ -12,6 +12,7 @@ from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.collision import Solids
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
+    COLOURS,
     COLUMNS,
     MAX_DOORS,
     MAX_KEYS,
@@ -109,7 +110,8 @@ class RoomsKeysDoorsPuzzle(Level):
         draw_items(player, game, self.keys[i], rules.things, rules.textures, rules.square, i)
 
     def restart_clock(self, i: int) -> None:
-        """Let the episode of environment i begin now, at its full length."""
+        """Let the episode of environment i begin now, at its full length; forget what is unpaid."""
+        self.games["unpaid"][i] = 0.0
         self.games["ends_after"][i] -= self.players["frame"][i] / FRAMES_PER_SECOND
         super().restart_clock(i)
 
@@ -122,6 +124,16 @@ class RoomsKeysDoorsPuzzle(Level):
         away = np.abs([x, y] - self.solids.boxes[i, :, :2]) - self.solids.boxes[i, :, 2:]
         in_doors = (away <= HALF_WIDTH).all(axis=1) & (self.doors["colour"][i] != ABSENT)
         return super().is_open(i, x, y) and not in_doors.any()
+
+    def index_limits(self) -> dict[str, tuple[int, int]]:
+        """Lowest and highest of the numbers in `state` that lead to a place in an array."""
+        last = len(COLOURS) - 1
+        return {
+            "door.colour": (ABSENT, last),
+            "door.is_east_west": (0, 1),
+            "game.held": (EMPTY_HANDED, last),
+            "key.colour": (ABSENT, last),
+        }
 
     def state(self) -> dict[str, NDArray]:
         """Every array that changes while the level runs, by name."""

@@ -100,10 +100,19 @@ class SeekavoidArena01(Level):
         """Begin an episode of environment i: all items, the player at the spawn point."""
         self.restart_clock(i)
         self.players["last_frame"][i] = length_steps * FRAMES_PER_STEP
-        self.arenas["unpaid"][i] = 0.0
         start_clocks(self.players[i], CLOCKS)
         _load_map(self.players[i], self.arenas[i], self.present[i])
         self._update_scene(i)
+
+    def restart_clock(self, i: int) -> None:
+        """Let the episode of environment i begin now, at its full length; forget what is due."""
+        super().restart_clock(i)
+        arena = self.arenas[i]
+        arena["unpaid"] = 0.0
+        if arena["reloading"]:
+            self.present[i] = True
+            arena["apples_left"], arena["reloading"] = NUM_APPLES, False
+            self._update_scene(i)
 
     def is_open(self, i: int, x: float, y: float) -> bool:
         """Whether a player may stand at (x, y) in environment i."""

@@ -37,6 +37,30 @@ def test_odd_states_are_refused_and_change_nothing(env, name, value, expected):
     assert all((before[name] == after[name]).all() for name in before)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_leads_beyond_an_array_is_refused(level):
+    env = LabsimVectorEnv(level, 2)
+    env.reset(seed=3)
+    limits = env.level.index_limits()
+    assert bool(limits) == (level not in ("room_watermaze", "seekavoid_arena_01"))
+    for name, (low, high) in limits.items():
+        for value in (low - 1, high + 1):
+            state = env.get_state()
+            state[name].reshape(-1)[-1] = value
+            with pytest.raises(ValueError, match=f"{name} holds numbers outside of {low} to"):
+                env.set_state(state)
+        for value in (low, high):
+            state = env.get_state()
+            state[name].reshape(-1)[-1] = value
+            env.set_state(state)
+    if "spawns" in env.get_state():
+        state = env.get_state()
+        state["spawns"][-1, 0, 1] = 1e5
+        with pytest.raises(ValueError, match="spawns holds places outside of the map"):
+            env.set_state(state)
+    env.close()
+
+
 @pytest.mark.parametrize("change", [np.float32, lambda array: array[:1], lambda array: array[None]])
 def test_other_forms_are_refused(env, change):
     state = env.get_state()

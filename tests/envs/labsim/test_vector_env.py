@@ -203,6 +203,18 @@ def test_placing_in_mid_episode_keeps_the_platform_and_a_running_visit():
     assert env.level.target(0).tolist() != [10.0, 0.0]
 
 
+def test_who_is_placed_is_not_paid_for_what_he_did_before():
+    env = begun(1)
+    env.reset(options={"pose": (0.0, 0.0, 0.0), "target": (10.0, 0.0)})
+    env.level.platforms["unpaid"] = 1.0
+    env.level.platforms["reloading"] = True
+    env.reset(options={"pose": (20.0, 0.0, 45.0)})
+    assert env.level.platforms["touched_ms"][0] == -1
+    _, reward, *_, info = env.step(np.array([FIRE]))
+    assert reward[0] == 0
+    assert info["pose"][0, 0] == pytest.approx(20, abs=11), "was not sent to a spawn point"
+
+
 def test_reset_with_seed_and_options_is_reproducible():
     env = begun(2, seed=1)
     results = []
@@ -219,6 +231,8 @@ def test_reset_with_seed_and_options_is_reproducible():
         ({"position": (0, 0)}, "unknown reset option 'position'"),
         ({"pose": (0, 0)}, "reset option 'pose'"),
         ({"pose": (0, 0, np.nan)}, "reset option 'pose'"),
+        ({"pose": (0, 0, 0), "velocity": (1e23, 0)}, "not 2 numbers of at most 10,000 in size"),
+        ({"target": (1e39, 0)}, "reset option 'target'"),
         ({"pose": (750, 0, 0)}, "not inside the level's walls"),
         ({"velocity": (1, 2)}, "needs a 'pose'"),
         ({"target": (1, 2, 3)}, "reset option 'target'"),

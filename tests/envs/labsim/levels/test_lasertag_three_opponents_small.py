@@ -147,6 +147,25 @@ def test_new_episodes_have_new_mazes_and_end_on_time():
     env.close()
 
 
+def test_nothing_of_earlier_episodes_is_left_after_a_seed():
+    """The sides that bots took last, too, which they keep until the next fight."""
+    used, fresh = LabsimVectorEnv(LEVEL, 1), LabsimVectorEnv(LEVEL, 1)
+    used.reset(seed=5)
+    actions = np.random.default_rng(5).integers(0, 9, (400, 1))
+    for action in actions[:50]:
+        used.step(action)
+    used.level.fighters["avoid_right"] = used.level.fighters["strafe_right"] = True
+    used.reset(seed=11)
+    fresh.reset(seed=11)
+    for action in actions:
+        for name in ("x", "y", "yaw", "health"):
+            assert (used.level.fighters[name] == fresh.level.fighters[name]).all(), name
+        for env in (used, fresh):
+            env.step(action)
+    for env in (used, fresh):
+        env.close()
+
+
 def test_reset_options_place_the_player_and_there_is_no_target():
     env = LabsimVectorEnv(LEVEL)
     x, y = load(LEVEL, 7003)["pos"][0, :2]

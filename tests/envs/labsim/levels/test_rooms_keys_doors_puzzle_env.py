@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from envs.labsim.single_env import LabsimEnv
 from envs.labsim.vector_env import LabsimVectorEnv
-from tests.envs.labsim.levels.keys_doors_game import GOAL, SEED
+from tests.envs.labsim.levels.keys_doors_game import FIRE, GOAL, SEED, WHITE_KEY, Game
 
 
 def play(env, state=None, steps=60, seed=1):
@@ -58,3 +59,27 @@ def test_a_placed_player_keeps_the_puzzle():
     assert env.level.target(0).tolist() == list(GOAL)
     with pytest.raises(ValueError, match="walls"):
         env.reset(options={"pose": (950.0, 250.0, 0.0)})
+
+
+def test_the_goal_terminates_and_does_not_truncate():
+    batch, one = LabsimVectorEnv("rooms_keys_doors_puzzle", 1), LabsimEnv("rooms_keys_doors_puzzle")
+    for env, action in ((batch, np.array([FIRE])), (one, FIRE)):
+        env.reset(seed=SEED, options={"pose": (*GOAL, 0.0)})
+        rewards = 0.0
+        for _ in range(5):
+            _, reward, terminated, truncated, _ = env.step(action)
+            rewards += np.sum(reward)
+            assert not truncated
+            if terminated:
+                break
+        assert terminated
+        assert rewards == 50
+        env.close()
+
+
+def test_who_is_placed_is_not_paid_for_what_he_touched_before():
+    game = Game().put(*WHITE_KEY)
+    game.step(frames=1)
+    assert game.level.games["unpaid"][0] == 1
+    game.put(850.0, 350.0).level.restart_clock(0)
+    assert game.step()[0] == 0

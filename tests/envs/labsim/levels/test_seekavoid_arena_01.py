@@ -213,3 +213,19 @@ def test_a_game_goes_on_from_its_state():
         assert (array == game.level.state()[name]).all(), name
     assert (other.level.scene.things == game.level.scene.things).all()
     assert not game.level.present.all()
+
+
+def test_a_restart_forgets_what_is_due_and_loads_what_is_to_be_loaded():
+    game = Game(seed=3)
+    for item in range(14):
+        game.visit(item)
+    game.put(*ITEMS[14])
+    game.step(frames=1)
+    assert game.level.arenas["reloading"][0]
+    game.put(*FAR[:2])
+    game.level.restart_clock(0)
+    assert game.level.present[0].all()
+    assert (game.level.scene.thing_texture[0] >= 0).all()
+    assert game.level.arenas["apples_left"][0] == 15
+    assert game.step(frames=2)[0] == 0
+    assert game.level.players["x"][0] == FAR[0]
