@@ -59,10 +59,7 @@ class Catch:
         return StepResult(reward, ended, never, nothing, final_obs)
 
     def _begin(self, where: np.ndarray) -> None:
-        # Knuth's MMIX; the upper bits are the random ones.
-        self._random = self._random * np.uint64(6364136223846793005) + np.uint64(
-            1442695040888963407
-        )
+        self._random = self._random * MULTIPLIER + INCREMENT
         column = (self._random >> np.uint64(61)).astype(np.int64)  # 3 bits: 0..7
         self._ball = np.where(where, column, self._ball)
         self._row = np.where(where, 0, self._row)
@@ -77,9 +74,7 @@ class Catch:
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Copy everything that the games' future depends on."""
-        return {
-            name: getattr(self, name).copy() for name in ("_row", "_ball", "_paddle", "_random")
-        }
+        return {name: getattr(self, name).copy() for name in STATE}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from a state of `get_state`."""

@@ -44,6 +44,8 @@ def main() -> None:
     parser.add_argument("--num-envs", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=9, help="blocks for each number of threads")
     args = parser.parse_args()
+    if args.num_envs < 2 or args.num_envs % 2:  # two batches have half each
+        parser.error(f"--num-envs is {args.num_envs}; it must be even, and at least 2")
     results = {level: measure(level, args.num_envs, args.blocks) for level in args.levels}
     for level, result in results.items():
         result |= measure_others(level)

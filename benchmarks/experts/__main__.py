@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from benchmarks.rules import Rules
 from envs.config import LEVELS, canonical_level
 
-# What is asked of the means of 100 episodes: 0.8 of what people score where that is known (van den
-# Oord et al. 2018 train on these levels; scores of people: `dmlab30.py` of Espeholt et al. 2018).
+# What is asked of the means of 100 episodes: 0.8 of what people score (`dmlab30.py` of Espeholt et
+# al. 2018); seekavoid_arena_01, where that is not known: nearly what IMPALA's agent does.
 THRESHOLDS = {
     "room_watermaze": 43.0,
     "explore_goal_locations_small": 214.0,
     "seekavoid_arena_01": 40.0,
-    "lasertag_three_opponents_small": 10.0,
+    "lasertag_three_opponents_small": 14.8,
     "rooms_keys_doors_puzzle": 43.0,
 }
 

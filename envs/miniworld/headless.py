@@ -16,7 +16,7 @@ def load_opengl() -> None:
     """
     if find_spec("miniworld") is None:
         raise ValueError(
-            "The backend miniworld needs MiniWorld: pip install 'cpc-a2c[miniworld]' "
+            "The backend miniworld needs MiniWorld: pip install -e '.[miniworld]' "
             "(labsim has the same levels and needs neither MiniWorld nor OpenGL)."
         )
     if sys.platform.startswith("linux"):

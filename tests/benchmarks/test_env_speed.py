@@ -2,6 +2,8 @@ import importlib.util
 import json
 import sys
 
+import pytest
+
 from benchmarks import env_speed, side_by_side
 from envs import LEVELS
 
@@ -9,7 +11,7 @@ from envs import LEVELS
 def test_json_is_one_object_with_the_speed_of_each_level(monkeypatch, capsys):
     monkeypatch.setattr(env_speed, "STEPS_PER_BLOCK", 21)
     monkeypatch.setattr(env_speed, "measure_others", lambda level: {"other": 3.0})
-    monkeypatch.setattr(sys, "argv", ["env_speed", "--json", "--num-envs", "3", "--blocks", "2"])
+    monkeypatch.setattr(sys, "argv", ["env_speed", "--json", "--num-envs", "6", "--blocks", "2"])
     env_speed.main()
     results = json.loads(capsys.readouterr().out)
     assert set(results) == set(LEVELS)
@@ -18,6 +20,13 @@ def test_json_is_one_object_with_the_speed_of_each_level(monkeypatch, capsys):
         assert result["frames_per_s_per_core"] == 4.0 * result["agent_steps_per_s_per_core"]
         assert result["two_thread_efficiency"] > 0.0
         assert result["other"] == 3.0
+
+
+def test_two_batches_need_an_even_number(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["env_speed", "--num-envs", "3"])
+    with pytest.raises(SystemExit):
+        env_speed.main()
+    assert "--num-envs is 3; it must be even" in capsys.readouterr().err
 
 
 def test_other_backends_are_measured_where_they_are_installed(monkeypatch):
