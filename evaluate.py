@@ -7,8 +7,9 @@
 RUN is a run's folder, or one of the checkpoints in it, as in RUN/best.pt, or the folder of an agent
 that analysis.pretrained has made.
 episodes=100 how many; greedy=true takes the likeliest action, instead of sampling as in training;
-video=FILE.mp4 films one episode; json=FILE writes the result, episode by episode; seed=0 moves to
-other episodes (training uses none of them); num_envs= how many at once; threads= cores to use;
+video=FILE.mp4 films one episode; json=FILE writes the result, episode by episode; seed=1 plays
+other episodes than seed=0, the default (training uses none of them, log.evaluate_frames those of
+seed=0); num_envs= how many at once; threads= cores to use;
 device=auto, cpu or cuda; trust=true lets the run's own settings import modules (SECURITY.md).
 
 env=LEVEL and env.KEY=VALUE put the agent into other environments than it was trained in: another
@@ -89,7 +90,10 @@ def report(run: Path, settings: EvaluationSettings) -> None:
     if random is not None:
         print(f"mean return of a uniform random policy, in the real DeepMind Lab: {random:.2f}")
     if failures:
-        print(f"environments failed {failures} times; the episodes that they were in do not count")
+        print(
+            f"environments failed {failures} times; the episodes that they were in, and the next "
+            "ones, do not count"
+        )
     if settings.video is not None:
         print(f"Film of the first episode: {settings.video}")
     if settings.json is not None:
@@ -124,13 +128,14 @@ def play(
     """
     num_envs = config.env.num_envs
     threads = settings.threads or min(available_cores(), num_envs)
-    prepare_cpu(threads)
+    device = choose_device(settings.device)
+    prepare_cpu(threads, device)
     with ExitStack() as stack:
         env = make_vec_env(config.env, num_envs, stagger=False, num_threads=threads)
         stack.callback(env.close)
         try:
             with checkpoint.fitting(path):
-                agent = load_agent(config, parameters, env, choose_device(settings.device))
+                agent = load_agent(config, parameters, env, device)
         except (RuntimeError, ValueError) as error:
             if not settings.env:
                 raise
@@ -145,7 +150,7 @@ def play(
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
             watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
-        seed = FIRST_EVALUATION_SEED + settings.seed
+        seed = FIRST_EVALUATION_SEED + settings.seed * num_envs  # environment i has seed + i
         try:
             episodes = evaluate(
                 agent, env, settings.episodes, seed, settings.greedy, watch, count.show

@@ -150,7 +150,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
     own = ranks.part(config.env.num_envs)
     cores = max(1, available_cores() // ranks.on_this_machine)
     threads = config.threads or min(cores, own.stop - own.start)
-    prepare_cpu(threads)
+    prepare_cpu(threads, device)
     begin = "starting" if state is None else f"continuing at {state['learner']['frames']:,} frames"
     print(
         f"{folder.path}: {begin} on {device}, "

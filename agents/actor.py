@@ -227,13 +227,13 @@ class Shard:
         self.envs = envs
         T, device, space = len(batch.action), batch.action.device, envs.single_observation_space
 
-        def allocate(where: torch.device) -> Rollout:
-            return Rollout.allocate(T, envs.num_envs, space, agent.hidden_size, where)
-
-        host = allocate(torch.device("cpu"))
+        size = T, envs.num_envs, space, agent.hidden_size
+        on_gpu = device.type != "cpu"
+        host = Rollout.allocate(*size, torch.device("cpu"), pinned=on_gpu)
         self.rollout = host
-        if device.type != "cpu":
-            self.rollout = allocate(device)._replace(is_first=host.is_first, valid=host.valid)
+        if on_gpu:
+            on_device = Rollout.allocate(*size, device)
+            self.rollout = on_device._replace(is_first=host.is_first, valid=host.valid)
         self.network = make_pass(agent, self.rollout)
         groups = envs.groups if isinstance(envs, GroupedEnv) else [envs]
         ends = itertools.accumulate((group.num_envs for group in groups), initial=0)

@@ -70,7 +70,7 @@ class SB3A2CConfig:
     gamma: float = 0.99
     gae_lambda: float = 1.0
     ent_coef: float = 0.0
-    vf_coef: float = 0.5  # times mean (return - value)^2: twice our value_cost
+    vf_coef: float = 0.5  # times mean (return - value)^2: as much as a value_cost of twice it
     max_grad_norm: float = 0.5
     rms_prop_eps: float = 1e-5  # beside the root, as in PyTorch
     use_rms_prop: bool = True  # False: Adam

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 
 
@@ -23,17 +24,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def prepare_cpu(threads: int) -> str:
+def prepare_cpu(threads: int, device: torch.device = CPU) -> str:
     """Use `threads` cores for single operations, and the faster exact matrix product.
 
-    Returns the name of what multiplies float32 matrices from now on: oneDNN where it is as exact
-    as the default.
+    `device`: where the network runs; on a GPU the product stays as it is. Returns the name of what
+    multiplies float32 matrices on the CPU from now on: oneDNN where it is as exact as the default.
     PyTorch's precision "medium" routes CPU products to oneDNN, which is twice as fast as MKL on
     AMD processors. On processors with bfloat16 matrix units it may round the factors to bfloat16:
     hence the check against float64.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
+    default = "PyTorch's default"
+    if device.type != "cpu":
+        return default  # the precision is the GPU's as well, which would round to TF32
     a, b = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0)).unbind()
     exact = a.double() @ b.double()
     torch.set_float32_matmul_precision("medium")
@@ -41,7 +45,7 @@ def prepare_cpu(threads: int) -> str:
     if error < 1e-5:
         return "oneDNN"
     torch.set_float32_matmul_precision("highest")
-    return "PyTorch's default"
+    return default
 
 
 def keep_freed_memory() -> None:

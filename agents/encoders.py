@@ -40,8 +40,8 @@ class ShallowEncoder(nn.Module):
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         x = _image_to_float(images, dtype)
         x = F.relu(F.conv2d(x, self.conv1.weight / 255, self.conv1.bias, stride=4))
-        # [N, 16, H/4, W/4]
-        x = F.relu(self.conv2(x))  # [N, 32, H/8, W/8]
+        # [N, 16, (H-4)/4, (W-4)/4]: kernels stay inside the image
+        x = F.relu(self.conv2(x))  # [N, 32, h, w], of 72 x 96 pixels 7 x 10
         return F.relu(self.fc(x.permute(0, 2, 3, 1).flatten(1)))  # [N, E]
 
 

@@ -16,6 +16,7 @@ from agents.sb3.agent import SB3Agent
 from episode_seeds import FIRST_EVALUATION_SEED
 
 RESAMPLES = 9999
+NUMBERS_AT_ONCE = 10**6  # that are resampled; all of them together may be gigabytes
 MAX_LOST_STEPS = 10  # or as many as there were episodes
 
 
@@ -104,6 +105,7 @@ def mean_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
         (np.asarray(values, dtype=float),),
         np.mean,
         n_resamples=RESAMPLES,
+        batch=max(1, NUMBERS_AT_ONCE // len(values)),
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval

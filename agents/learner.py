@@ -32,7 +32,7 @@ from agents.parallel.ranks import ALONE, Ranks
 from agents.parallel.shards import Shards, split
 from agents.rollout import Batch
 from agents.running_means import RunningMeans
-from agents.state_check import load_rmsprop, require_between, require_form, require_parts
+from agents.state_check import load_optimizer, require_between, require_form, require_parts
 from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
@@ -394,7 +394,7 @@ class Learner:
         self.agent.load_state_dict(state["agent"])
         if self.aux is not None:
             self.aux.load_state_dict(state["aux"])
-        load_rmsprop(self._optimizer, state["optimizer"])
+        load_optimizer(self._optimizer, state["optimizer"])
         self.frames, self.updates = state["frames"], state["updates"]
         restore_generator(self._action_generator, state["action_generator"])
         restore_generator(self._aux_generator, state["aux_generator"])

@@ -156,7 +156,7 @@ class Agent(nn.Module):
                 layer.weight.data = layer.weight.data.t().contiguous().t()
 
     def _initialise(self) -> None:
-        """Truncated normal weights of variance 1/fan_in, as in IMPALA's Sonnet layers."""
+        """Normal weights of variance 1/fan_in, cut at two deviations, as in Sonnet (IMPALA)."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 fan_in = layer.weight[0].numel()

@@ -147,10 +147,13 @@ class PlainPass:
         """Add what the embeddings' gradient [T+1, B, E] leaves on `parameters` to `totals`."""
         images, grads = (x.flatten(0, 1) for x in (self._rollout.obs, grad_embedding))
         size = IMAGES_PER_CHUNK_GPU if images.is_cuda else IMAGES_PER_CHUNK
+        trained = [pair for pair in zip(parameters, totals, strict=True) if pair[0].requires_grad]
         for part, grad in zip(images.split(size), grads.split(size), strict=True):
             embedding = self._agent.encode(part.unsqueeze(0))[0]  # [N, E]
-            added = torch.autograd.grad(embedding, parameters, grad, allow_unused=True)
-            for total, gradient in zip(totals, added, strict=True):
+            if not embedding.requires_grad:
+                return  # the encoder has nothing to train
+            added = torch.autograd.grad(embedding, [p for p, _ in trained], grad, allow_unused=True)
+            for (_, total), gradient in zip(trained, added, strict=True):
                 if gradient is not None:  # of a parameter that the encoder has
                     total += gradient
 
@@ -158,14 +161,18 @@ class PlainPass:
 def differentiate(
     outputs: AgentOutput, inputs: Sequence[Tensor], grad: AgentOutput, retain_graph: bool
 ) -> list[Tensor]:
-    """Gradients of `inputs`, given those of `outputs`, of which some may be constants."""
+    """Gradients of `inputs`, given those of `outputs`, of which some may be constants.
+
+    Those of frozen inputs (`requires_grad` is False) are 0.
+    """
     pairs = [(x, g) for x, g in zip(outputs, grad, strict=True) if x.requires_grad]
-    return list(
+    found = iter(
         torch.autograd.grad(
             [x for x, _ in pairs],
-            inputs,
+            [x for x in inputs if x.requires_grad],
             [g for _, g in pairs],
             retain_graph=retain_graph,
             materialize_grads=True,
         )
     )
+    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in inputs]

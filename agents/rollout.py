@@ -40,9 +40,9 @@ class Rollout(NamedTuple):
         obs_space: gymnasium.spaces.Box,
         hidden_size: int,
         device: torch.device,
+        pinned: bool = False,
     ) -> Self:
         """Empty buffers on `device`, two of them on the host; pinned if a GPU is to read them."""
-        pinned = device.type == "cpu" and torch.cuda.is_available()
 
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device, pin_memory=pinned)

@@ -16,8 +16,9 @@ class RunningMeans:
     def add(self, **values: Tensor) -> None:
         """Add scalars, or vectors that are averaged entry by entry. Does not wait for a GPU."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach().nan_to_num(nan=0.0)
-            self._counts[name] = self._counts.get(name, 0) + (~torch.isnan(value)).long()
+            known, value = ~torch.isnan(value), value.detach()
+            self._sums[name] = self._sums.get(name, 0.0) + torch.where(known, value, 0.0)
+            self._counts[name] = self._counts.get(name, 0) + known.long()
 
     def pop(self) -> dict[str, float | list[float]]:
         """Return the means, nan where nothing was measured, and begin anew: one transfer."""

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-RMSPROP_STATE = {"step", "square_avg"}
-
 
 def require_form(
     state: Any, own: Any, name: str = "", unlike: Collection[str] = (), any_number: str = ""
@@ -66,8 +64,8 @@ def require_between(tensor: Tensor, low: int, high: int, name: str) -> None:
         raise ValueError(f"{name} holds numbers outside of {low} to {high}")
 
 
-def load_rmsprop(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load the state of an RMSProp, PyTorch's or ours. Raises ValueError unless it fits."""
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load the state of an RMSProp or Adam. Raises ValueError unless it fits."""
 
     def settings() -> list[dict[str, Any]]:
         changing = ("params", "lr")
@@ -78,10 +76,13 @@ def load_rmsprop(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> Non
     optimizer.load_state_dict(state)
     if settings() != own:
         raise ValueError("optimizer.param_groups are of other settings")
+    adam = isinstance(optimizer, torch.optim.Adam)
+    averages = ("exp_avg", "exp_avg_sq") if adam else ("square_avg",)
     for parameter, kept in optimizer.state.items():
-        if not kept.keys() >= RMSPROP_STATE:
+        if not kept.keys() >= {"step", *averages}:
             raise ValueError("optimizer.state lacks a part")
-        require_form(kept["square_avg"], parameter.detach(), "optimizer.state.square_avg")
+        for name in averages:
+            require_form(kept[name], parameter.detach(), f"optimizer.state.{name}")
         if not 1 <= float(kept["step"]) < 2**63:
             raise ValueError(f"optimizer.state.step is {kept['step']}")
 

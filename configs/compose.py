@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.from_mapping import from_mapping, keys_of, unknown_key
 from configs.run_config import RunConfig
 from configs.settings_file import is_settings_file, quoted, read_settings_file
+from envs.config import ALIASES, LEVELS
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = ("env", "agent", "aux")
@@ -70,7 +71,8 @@ def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunReques
     files = [Path(argument) for argument in arguments if is_settings_file(argument)]
     from_files = [read_settings_file(path, options("agent")) for path in files]
     settings = [a for a in arguments if not is_settings_file(a)]  # which win over the files'
-    alternatives = [[setting] for setting in itertools.chain(*from_files)]
+    chosen = {a.partition("=")[0] for a in settings}
+    alternatives = [[a] for a in itertools.chain(*from_files) if not _replaced(a, chosen)]
     alternatives += [_alternatives(setting, multirun) for setting in settings]
     requests = [_request(settings) for settings in itertools.product(*alternatives)]
     _refuse_a_shared_folder(requests)
@@ -79,6 +81,13 @@ def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunReques
         request._replace(name=shlex.join(itertools.compress(request.settings, varies)))
         for request in requests
     ]
+
+
+def _replaced(setting: str, chosen: set[str]) -> bool:
+    """Whether a file's setting goes with the member of a group in whose place another is chosen."""
+    key = setting.partition("=")[0]
+    group = "agent" if key == "preset" else key.split(".")[0]
+    return group in GROUPS and group in chosen
 
 
 def _refuse_a_shared_folder(requests: list[RunRequest]) -> None:
@@ -127,6 +136,11 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         if found := re.fullmatch(r"Error merging override \++(.*)", said):
             raise ValueError(f"{found[1]} is not of the kind that belongs there.") from error
         raise ValueError(f"{' '.join(settings)}: {said}") from error
+    level = values["env"].get("level")
+    if level != choices["env"] and level in (*LEVELS, *ALIASES):
+        # As env=level, with what is tuned for it.
+        rest = [s for s in settings if s.partition("=")[0] != "env"]
+        return _compose((f"env={level}", *rest))
     values.setdefault("preset", choices["agent"])
     if "n_steps" in values["agent"] and values["env"].get("backend") != "labsim":
         raise ValueError(

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from configs.from_mapping import from_mapping
-from envs.config import EnvConfig
+from envs.config import MAX_ENVS, EnvConfig
 from episode_seeds import FIRST_EVALUATION_SEED
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -37,7 +37,8 @@ class EvaluationSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
-        largest = FIRST_EVALUATION_SEED - 1  # the sum is still a seed of DeepMind Lab's
+        # Seeds of environments, of which each has its own, are still those of DeepMind Lab.
+        largest = FIRST_EVALUATION_SEED // MAX_ENVS - 1
         if not 0 <= self.seed <= largest:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {largest}.")
         if self.device not in DEVICES:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from agents.config import AgentConfig, SB3A2CConfig
 from cpc_aux.config import AuxConfig
+from cpc_aux.negatives import require_others
 from envs.config import EnvConfig, require_home
 
 MAX_SEED = 2**31
@@ -40,13 +41,13 @@ class RunConfig:
     agent: AgentConfig | SB3A2CConfig  # the one whose keys the preset has
     aux: AuxConfig  # or the settings of another auxiliary loss, see cpc_aux.config.CONFIGS
     preset: str  # only names the run's folder: the agent's preset, unless it is set
-    total_frames: int = 20_000_000  # environment frames, four per agent step
+    total_frames: int = 20_000_000  # environment frames; labsim's agent step has four
     seed: int = 1
     device: str = "auto"
     fast: Literal["auto", False] = "auto"  # False: plain PyTorch alone
     run_root: str = "runs"
     tag: str | None = None
-    threads: int | None = None  # of the gradient step, on a CPU; null: one per core
+    threads: int | None = None  # processor cores; null: all of them
     start_from: str | None = None  # folder of a run whose agent's weights this one takes
     log: LogConfig = field(default_factory=LogConfig)
     resume: ResumeConfig = field(default_factory=ResumeConfig)
@@ -125,8 +126,11 @@ class RunConfig:
                 f"aux is {self.aux.name}, but agent=sb3_a2c is Stable-Baselines3's own A2C, "
                 "which has no auxiliary loss; allowed: none."
             )
-        if isinstance(self.aux, AuxConfig) and self.aux.horizon >= self.agent.unroll_length:
-            raise ValueError(
-                f"aux.horizon is {self.aux.horizon}; it must be below agent.unroll_length "
-                f"({self.agent.unroll_length}), or the last predictions have no target."
-            )
+        if isinstance(self.aux, AuxConfig):
+            if self.aux.horizon > self.agent.unroll_length:
+                raise ValueError(
+                    f"aux.horizon is {self.aux.horizon}; it must be at most agent.unroll_length "
+                    f"({self.agent.unroll_length}), or the last predictions have no target."
+                )
+            if self.aux.negatives in ("others", "same_step"):
+                require_others(self.aux.negatives, self.env.num_envs)

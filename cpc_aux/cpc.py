@@ -170,7 +170,7 @@ class CPC(nn.Module):
     def predict(self, context: Tensor, action: Tensor | None, anchors: Tensor) -> Tensor:
         """The embeddings expected after rows `anchors`, W_k s_{t,k}: f32 [K, A, B, E].
 
-        context f32 [T, B, H]; action i64 [T, B], None where predictions do not see them; anchors
+        context f32 [T+1, B, H]; action i64 [T, B], None where predictions do not see them; anchors
         i64 [A]. The k-th prediction of row t is of row t+k, by dot product.
         """
         start = context.index_select(0, anchors).flatten(0, 1)  # [A*B, H]

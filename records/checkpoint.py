@@ -82,14 +82,7 @@ def fitting(path: Path) -> Iterator[None]:
     """Turn errors inside, where the content of the checkpoint `path` is used, into a ValueError."""
     try:
         yield
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MISFITS as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
         raise ValueError(f"The checkpoint {path} cannot be used: {why}.") from error
 

@@ -5,6 +5,7 @@ writes the rows that an uninterrupted one does (wall-clock columns aside).
 """
 
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ class Metrics:
             for path in (self.progress_path, self.horizon_path, self.episodes_path):
                 cut_rows(path, self._row_frames)
             cut_rows(self.evaluation_path, self._evaluated)
-            self._events = EventFile(folder, self._row_frames)
+            self._events = EventFile(folder, max(self._row_frames, self._evaluated))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on between two rows, where a checkpoint may fall."""
@@ -200,14 +201,16 @@ def _as_record(values: Any) -> Record:
 def _horizon_rows(
     frames: int, learned: Mapping[str, float | list[float]]
 ) -> list[dict[str, float]]:
-    """Return a row per prediction step k = 1..K; none without an auxiliary loss."""
-    losses = learned.get("aux/loss_by_horizon", [])
-    accuracies = learned.get("aux/accuracy_by_horizon", [])
-    assert isinstance(losses, list)
-    assert isinstance(accuracies, list)
+    """Return a row per prediction step k = 1..K; none without an auxiliary loss that has them.
+
+    What it does not measure, of the two, is nan.
+    """
+    measured = [learned.get(f"aux/{name}_by_horizon", []) for name in ("loss", "accuracy")]
+    columns = [x if isinstance(x, list) else [x] for x in measured]
+    rows = enumerate(itertools.zip_longest(*columns, fillvalue=math.nan), 1)
     return [
         {"frames": frames, "k": k, "loss": loss, "accuracy": accuracy}
-        for k, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True), 1)
+        for k, (loss, accuracy) in rows
     ]
 
 

@@ -70,7 +70,7 @@ def finished_run(template, tmp_path, capsys):
         (["agent.lr=1"], "agent.lr is not a setting"),
         (["total_frames=-5"], "total_frames is -5; it must be at least 1 and at most"),
         (["agent.unroll_length=0"], "agent.unroll_length is 0; it must be at least 1 agent step"),
-        (["aux=cpc", "aux.horizon=5"], "aux.horizon is 5; it must be below agent.unroll_length"),
+        (["aux=cpc", "aux.horizon=6"], "aux.horizon is 6; it must be at most agent.unroll_length"),
         (["env.backend=doom"], "doom"),
         (["env.num_envs=0"], "num_envs is 0"),
         (["env.num_envs=1e5", "agent.unroll_length=1e6"], "in 1000000 steps need 1,931,"),

@@ -18,6 +18,7 @@ from rich.console import Console
 
 import evaluate as command
 import train_agent
+from agents import evaluation
 from agents.actor import Actor, collect
 from agents.config import AgentConfig, NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
@@ -120,6 +121,16 @@ def test_interval_of_a_mean():
     assert np.isnan(mean_with_interval([5.0])[1:]).all()
 
 
+def test_the_interval_of_many_values_takes_little_memory(monkeypatch):
+    values = np.random.default_rng(0).normal(size=211).tolist()
+    whole = mean_with_interval(values)
+    monkeypatch.setattr(evaluation, "NUMBERS_AT_ONCE", 1000)
+    assert mean_with_interval(values) == whole
+
+
+EPISODE = Episode(10.0, 13, [3.0, 1.0, 2.0])
+
+
 def test_description():
     episodes = [Episode(10.0, 13, [3.0, 1.0, 2.0]), Episode(0.0, 11, []), Episode(5.0, 7, [7.0])]
     of_return, first, later = describe(episodes).splitlines()
@@ -158,6 +169,22 @@ def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys, no_
     assert "(5 episodes)" in out
     with imageio.get_reader("film.mp4") as reader:
         assert reader.get_data(0).shape == (288, 384, 3)
+
+
+def test_seeds_of_the_command_share_no_episode(monkeypatch, tmp_path, no_figures):
+    monkeypatch.chdir(tmp_path)
+    for module in (learners, command):
+        monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomEnds(n))
+    assert train("total_frames=60") == 0
+    seeds = []
+    monkeypatch.setattr(
+        command, "evaluate", lambda agent, env, n, seed, *_: seeds.append(seed) or [EPISODE] * n
+    )
+    for seed in range(3):
+        run = str(FOLDER / "none/seed_1")
+        assert command.main([run, "episodes=7", "num_envs=3", f"seed={seed}"]) == 0
+    assert seeds == [2**30, 2**30 + 3, 2**30 + 6]
+    assert command.main([run, "seed=20000"]) == 2
 
 
 def numbers(path):

@@ -237,7 +237,7 @@ def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
     assert re.findall(r"Run (\d) of 4: ", out) == ["1", "2", "3"]
     assert err.count("\n") == 1
     assert "aux=cpc aux.horizon=7" in err
-    assert "aux.horizon is 7; it must be below agent.unroll_length (5)" in err
+    assert "aux.horizon is 7; it must be at most agent.unroll_length (5)" in err
     assert (FOLDER / "cpc/seed_1/progress.csv").exists()
     assert "Return curves of 2 runs" in out
     assert "To train the baseline" not in out

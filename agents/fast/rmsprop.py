@@ -25,12 +25,17 @@ class OnePassRMSprop(RMSprop):
         weight: float,
     ) -> Tensor:
         """See `RMSprop`."""
-        if not p.is_cpu:
+        if not (p.is_cpu and p.dtype == torch.float32 and _without_gaps(p)):
             return super()._update(p, grad, square_avg, lr, alpha, eps, weight)
         square_avg = _laid_out_as(p, square_avg)
         numbers = (np.float32(x) for x in (alpha, 1 / weight, eps, lr))
         _step(_memory(p), _memory(_laid_out_as(p, grad)), _memory(square_avg), *numbers)
         return square_avg
+
+
+def _without_gaps(x: Tensor) -> bool:
+    """Whether the elements fill their memory, each once: what `empty_like` lays out as x is."""
+    return torch.empty_like(x, device="meta").stride() == x.stride()
 
 
 def _laid_out_as(p: Tensor, x: Tensor) -> Tensor:

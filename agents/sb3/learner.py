@@ -21,7 +21,7 @@ from agents.batched_env import BatchedEnv
 from agents.config import SB3A2CConfig
 from agents.episodes import Episode, EpisodeTracker
 from agents.running_means import RunningMeans
-from agents.state_check import load_rmsprop, require_form
+from agents.state_check import load_optimizer, require_form
 from episode_seeds import FIRST_EVALUATION_SEED
 
 # What PyTorch says of a policy whose outputs are not finite.
@@ -210,7 +210,7 @@ class SB3A2CLearner:
         require_form(state, self.state_dict(), unlike=own_check, any_number="envs")
         model = self.model
         model.policy.load_state_dict(state["agent"])
-        load_rmsprop(model.policy.optimizer, state["optimizer"])
+        load_optimizer(model.policy.optimizer, state["optimizer"])
         model.num_timesteps, self.updates = state["timesteps"], state["updates"]
         self._envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
         # Whether it opens an episode is of no account to an agent without memory.

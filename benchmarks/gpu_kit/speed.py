@@ -95,7 +95,7 @@ def peers(kit: Kit) -> None:
     entries = {name: peers_benchmark.PEERS[name] for name in PEERS[: 3 if kit.tiny else None]}
     for num_envs in (3,) if kit.tiny else (32, 128):
         threads = kit.threads(num_envs)
-        prepare_cpu(threads)
+        prepare_cpu(threads, torch.device(kit.device))
         size = Size(threads, num_envs, 31 if kit.tiny else 100, kit.device)
         blocks, steps = (1, 1) if kit.tiny else (3, peers_benchmark.STEPS_PER_BLOCK)
         for row in peers_benchmark.measure_agents(size, blocks, entries, steps):

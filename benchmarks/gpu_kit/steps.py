@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from agents.devices import available_cores, prepare_cpu
 from benchmarks.gpu_kit import checks, learning, speed
 from benchmarks.gpu_kit.kit import Kit
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # clean up
     deadline = time.monotonic() + arguments.seconds
-    prepare_cpu(available_cores())  # as train_agent.py
+    prepare_cpu(available_cores(), torch.device(arguments.device))  # as train_agent.py
     STEPS[arguments.name].run(Kit(arguments.device, arguments.tiny, arguments.out, deadline))
     return 0
 

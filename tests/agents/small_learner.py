@@ -33,13 +33,14 @@ def make_learner(
         "unroll_length": 5,
         "learning_rate": 1e-3,
         "total_frames": 10**6,
+        "fast": True,
         **config,
     }
-    total_frames = settings.pop("total_frames")
+    total_frames, fast = settings.pop("total_frames"), settings.pop("fast")
     learner = Learner(
         AgentConfig(**settings), env, num_envs,
         lambda e, h, a: SquareAux(e) if aux else None,
-        aux_weight, total_frames, seed, CPU, threads,
+        aux_weight, total_frames, seed, CPU, threads, fast=fast,
     )  # fmt: skip
     learner.start()
     return learner

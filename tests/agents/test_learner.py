@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from torch import nn
 
 from agents.a2c import a2c_loss
+from agents.config import NetworkConfig
+from agents.encoders import ENCODER_CLASSES, MLPEncoder
 from agents.learner import NORM_INTERVAL
 from agents.networks import CoreState
 from tests.agents.small_learner import make_learner, parameters
@@ -129,6 +132,38 @@ def test_learning_rate_falls_linearly_to_zero():
     assert rates == pytest.approx([7.5e-4, 5e-4, 2.5e-4, 0.0])
     assert learner.finished
     assert learner.frames == 320
+
+
+class FrozenEncoder(MLPEncoder):
+    """Stays as it was drawn."""
+
+    def __init__(self, shape, embedding_size):
+        super().__init__(shape, embedding_size)
+        self.requires_grad_(False)
+
+
+class FixedEncoder(nn.Module):
+    """Has nothing that could be trained."""
+
+    def __init__(self, shape, embedding_size):
+        super().__init__()
+        self.register_buffer("matrix", torch.randn(*shape, embedding_size))
+
+    def forward(self, vectors):
+        return vectors.float() @ self.matrix
+
+
+@pytest.mark.parametrize("encoder", [FrozenEncoder, FixedEncoder])
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_frozen_encoder_stays_and_the_rest_learns(encoder, fast, monkeypatch):
+    monkeypatch.setitem(ENCODER_CLASSES, "frozen", encoder)
+    learner = make_learner(network=NetworkConfig("frozen", 16), aux=True, fast=fast)
+    before = {name: x.clone() for name, x in learner.agent.state_dict().items()}
+    for _ in range(2):  # the first measures the norms of both losses
+        learner.collect()
+        learner.update()
+    for name, x in learner.agent.state_dict().items():
+        assert torch.equal(x, before[name]) == name.startswith("encoder"), name
 
 
 def test_metrics_are_means_since_the_last_call():

@@ -92,11 +92,20 @@ def test_sweep_is_every_combination_last_key_fastest():
     assert [request.name for request in again] == ["seed=1", "seed=2"]
 
 
+@pytest.mark.parametrize("negatives", ["others", "same_step"])
+def test_negatives_of_other_environments_need_another_one(negatives):
+    settings = ("aux=cpc", f"aux.negatives={negatives}")
+    assert error(*settings, "env.num_envs=1").startswith(
+        f"aux.negatives={negatives} takes its negatives from other environments and needs at least "
+    )
+    assert one(*settings, "env.num_envs=2").aux.negatives == negatives
+
+
 def test_sweep_keeps_good_requests_beside_bad_ones():
-    good, bad = compose_runs(["aux=cpc", "aux.horizon=7,50"], multirun=True)
+    good, bad = compose_runs(["aux=cpc", "aux.horizon=50,51"], multirun=True)
     assert good.error is None
     assert bad.config is None
-    assert "aux.horizon is 50; it must be below agent.unroll_length (50)" in str(bad.error)
+    assert "aux.horizon is 51; it must be at most agent.unroll_length (50)" in str(bad.error)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +224,20 @@ def test_file_of_settings_comes_before_those_beside_it(tmp_path):
     config = one("aux=cpc", "preset=own", "agent.unroll_length=41")
     path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
     assert one(str(path)) == config
+
+
+def test_a_group_beside_a_file_takes_the_place_of_the_files(tmp_path):
+    """A run's own config.yaml, say: what is chosen on the command line is what is trained."""
+    config = one("env=gymnasium", "env.id=X-v0", "aux=cpc", "aux.horizon=7", "seed=3")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
+    env = "env=seekavoid_arena_01"
+    assert one(str(path), env, "aux=none", "agent=a2c") == one(
+        env, "aux=none", "agent=a2c", "seed=3", "total_frames=2e7", "env.num_envs=32"
+    )
+    assert one(str(path), "aux=cpc_action").aux == one("aux=cpc_action").aux
+    assert one(str(path), "aux.horizon=9").aux == dataclasses.replace(config.aux, horizon=9)
+    assert one(str(path), "agent.discount=0.9").preset == config.preset
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def test_what_is_tuned_for_a_level_holds_for_all_arms_and_yields_to_the_command_
         assert {key: getattr(config.agent, key) for key in searched} == values["agent"]
     assert one(*which, "agent.learning_rate=7e-7").agent.learning_rate == 7e-7
     assert one("agent.learning_rate=7e-7", *which).agent.learning_rate == 7e-7
+    assert one(f"agent={agent}", f"env.level={env}") == one(*which)
     other = one(f"agent={agent}", "env=gymnasium", "env.id=CartPole-v1")
     assert other.agent.learning_rate != values["agent"]["learning_rate"]
 

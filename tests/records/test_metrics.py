@@ -107,6 +107,25 @@ def test_resumed_records_equal_uninterrupted_ones(tmp_path):
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(100, 1), (200, 2), (300, 3)]
 
 
+def test_an_evaluation_after_the_last_row_stays_in_tensorboard(tmp_path):
+    metrics = Metrics(tmp_path, every_frames=100)
+    metrics.write(100, {"loss": 1.0})
+    metrics.write_evaluation(150, EPISODES)
+    Metrics(tmp_path, 100, metrics.state_dict()).write(200, {"loss": 2.0})
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [e.step for e in events.Scalars("evaluation/return_mean")] == [150]
+    assert [e.step for e in events.Scalars("loss")] == [100, 200]
+
+
+def test_a_loss_by_horizon_needs_no_accuracy(tmp_path):
+    metrics = Metrics(tmp_path, every_frames=100)
+    metrics.write(100, {"aux/loss_by_horizon": [2.0, 3.0]})
+    assert [(row["loss"], row["accuracy"]) for row in rows(tmp_path / "aux_by_horizon.csv")] == [
+        ("2.0", "nan"),
+        ("3.0", "nan"),
+    ]
+
+
 def test_seconds_go_on_after_a_resume(tmp_path):
     state = {**EMPTY, "row_frames": 100, "seconds": 50.0, "since_row": 7.0}
     row = Metrics(tmp_path, 100, state).write(200, {})

@@ -10,7 +10,7 @@ import pytest
 
 from records.processes import PREFIX
 from records.video import Film
-from records.whole_files import FORGOTTEN_S, replace_file, replaced_when_complete
+from records.whole_files import FORGOTTEN_S, naming, replace_file, replaced_when_complete
 
 FRAME = np.zeros((12, 16, 3), np.uint8)
 
@@ -23,6 +23,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["figure.png"]
+
+
+def test_errors_name_the_file_but_keep_what_a_library_says(tmp_path):
+    with pytest.raises(OSError, match="a library's own words"), naming(tmp_path / "x.webp"):
+        raise OSError("a library's own words")
+    with pytest.raises(OSError, match=r"No space.*x\.webp"), naming(tmp_path / "x.webp"):
+        raise OSError(28, "No space left on device")
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):

@@ -73,6 +73,22 @@ def test_bias_correction_is_adams(rmsprop):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_parameters_with_gaps_in_memory_are_all_trained():
+    """Some of the columns of a matrix, and every second number of a vector."""
+    ours = [torch.nn.Parameter(torch.eye(6)[:, :3]), torch.nn.Parameter(torch.arange(14.0)[::2])]
+    theirs = [torch.nn.Parameter(p.detach().clone().contiguous()) for p in ours]
+    assert not any(p.is_contiguous() for p in ours)
+    settings = {"lr": 0.1, "alpha": 0.9, "eps": 1e-5}
+    optimizers = OnePassRMSprop(ours, **settings), RMSprop(theirs, **settings)
+    for _ in range(2):
+        for one, parameters in zip(optimizers, (ours, theirs), strict=True):
+            for p in parameters:
+                p.grad = torch.ones_like(p) * 0.3
+            one.step()
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q)
+
+
 @pytest.mark.parametrize("bias_correction", [False, True])
 def test_a_loaded_state_goes_on_bit_for_bit(bias_correction):
     first = make()

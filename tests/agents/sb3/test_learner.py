@@ -105,14 +105,15 @@ def test_metrics_are_means_in_our_units():
     assert set(learner.metrics()) == {"learning_rate"}
 
 
-def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path):
-    whole = make_learner()
+@pytest.mark.parametrize("use_rms_prop", [True, False])
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(use_rms_prop, tmp_path):
+    whole = make_learner(use_rms_prop=use_rms_prop)
     for update in range(9):
         if update == 4:
             torch.save(whole.state_dict(), tmp_path / "state.pt")
         step(whole)
     torch.rand(3), np.random.rand(3)  # whatever else draws from the global generators
-    resumed = make_learner(seed=2)
+    resumed = make_learner(seed=2, use_rms_prop=use_rms_prop)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert (resumed.updates, resumed.frames) == (4, 4 * 4 * T * B)
     episodes = [episode for _ in range(5) for episode in step(resumed)]
