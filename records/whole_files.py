@@ -46,6 +46,8 @@ def append_file(path: Path, content: bytes) -> None:
     try:
         with naming(path), open(path, "ab") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint that counts these rows must not outlive them
     except OSError:
         if path.exists():
             os.truncate(path, size)

@@ -5,21 +5,20 @@ that has no such part runs as in `PlainPass`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from agents.encoders import ShallowEncoder
 from agents.fast import shallow_encoder
 from agents.fast.lstm import KeptLSTM
+from agents.fast.sampling import sample_actions
 from agents.fast.shallow_encoder import KeptShallowEncoder
 from agents.fast.stock import is_stock
 from agents.networks import Agent, AgentOutput, CoreState, LSTMCore
 from agents.passes import PlainPass, differentiate
 from agents.rollout import Rollout
-from compiled.cache import kernel
 
 
 def fast_parts(agent: Agent, obs_shape: Sequence[int]) -> tuple[bool, bool]:
@@ -93,7 +92,7 @@ class CpuPass(PlainPass):
             return super().act(t, exponential_noise)
         self._encode(t)
         context, memory = self._run_lstm(self._lstm, t)
-        _sample_actions(
+        sample_actions(
             context.numpy(),
             self._policy_weight,
             self._policy_bias,
@@ -160,29 +159,3 @@ class CpuPass(PlainPass):
             of_encoder = [torch.zeros_like(p) for p in parameters]
             self._add_encoder_gradients(grad_embedding, parameters, of_encoder)
         return [*of_encoder, *others]
-
-
-# Sums may be reordered, for vectors.
-@kernel(fastmath={"reassoc", "contract"})
-def _sample_actions(
-    context: Any, weight: Any, bias: Any, exponential_noise: Any, action: Any
-) -> None:
-    """Apply the policy head and choose actions, as `passes.sample_actions` does.
-
-    Args:
-        context: [B, H] float32; weight [A, H] and bias [A] of the policy head.
-        exponential_noise: [B, A].
-        action: receives [B] int64.
-    """
-    for b in range(len(context)):
-        best = -np.inf
-        action[b] = 0
-        for a in range(len(bias)):
-            logit = bias[a]
-            for k in range(context.shape[1]):
-                logit += context[b, k] * weight[a, k]
-            # The largest of softmax(logits) / noise, without the exponential.
-            score = logit - np.log(exponential_noise[b, a])
-            if score > best:
-                best = score
-                action[b] = a

@@ -233,10 +233,10 @@ def spoiled(kernel, place):
         (convolutions, "forward", 6, "the embeddings"),
         (convolutions, "backward", 4, "the gradient of encoder.conv1.weight"),
         (convolutions, "backward", 7, "the gradient of encoder.conv2.bias"),
-        (lstm, "_run_gates", 4, "the contexts"),
-        (lstm, "_write_inputs", 1, "the contexts"),
-        (lstm, "_gate_gradients", 5, "the gradient of encoder.conv1.weight"),
-        (cpu_pass, "_sample_actions", 4, "the choice of actions"),
+        (lstm, "run_gates", 4, "the contexts"),
+        (lstm, "write_inputs", 1, "the contexts"),
+        (lstm, "gate_gradients", 5, "the gradient of encoder.conv1.weight"),
+        (cpu_pass, "sample_actions", 4, "the choice of actions"),
     ],
 )
 def test_a_broken_kernel_is_caught_at_the_start(module, name, place, differs, monkeypatch, caplog):
