@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.games import Games
 from benchmarks.recordings import DATA
-from benchmarks.rules import Rules
 from envs.actions import ACTION_NAMES
 from envs.labsim.levels.lasertag_fighters import BEAM, DISC, ORB
 
@@ -42,15 +42,15 @@ def bot_statistics(episodes: int, seed: int) -> tuple[Statistics, dict[str, np.n
     Statistics are named and measured as in tests/data/lasertag_statistics.json; the second result
     holds "return", "positive_steps" and "negative_steps", each [episodes].
     """
-    rules, rng = Rules(LEVEL, range(seed, seed + episodes)), np.random.default_rng(seed)
-    fighters = rules.level.fighters  # type: ignore[attr-defined]
+    games, rng = Games(LEVEL, range(seed, seed + episodes)), np.random.default_rng(seed)
+    fighters = games.level.fighters  # type: ignore[attr-defined]
     bots, agent = fighters[:, 1:], fighters[:, :1]
     earned = {name: np.zeros(episodes) for name in ("return", *TAGS)}
     health, alive, way, steps = 0.0, 0, 0.0, 0
     nearest: list[np.ndarray] = []
-    while rules.running.any():
+    while games.running.any():
         before = bots["x"].copy(), bots["y"].copy()
-        reward = rules.step(rng.integers(0, 9, episodes))
+        reward = games.step(rng.integers(0, 9, episodes))
         earned["return"] += reward
         earned["positive_steps"] += reward > 0
         earned["negative_steps"] += reward < 0
@@ -87,7 +87,7 @@ def recorded_episodes() -> dict[str, NDArray[np.int64]]:
 
 def gadgets(seeds: Sequence[int]) -> NDArray[np.int64]:
     """Which gadget lies in the first map of each seed, [N] of ORB, BEAM and DISC."""
-    return Rules(LEVEL, seeds).level.games["special"].copy()  # type: ignore[attr-defined]
+    return Games(LEVEL, seeds).level.games["special"].copy()  # type: ignore[attr-defined]
 
 
 def play(policy: str, seeds: NDArray[np.int64], seed: int) -> dict[str, NDArray]:
@@ -96,14 +96,14 @@ def play(policy: str, seeds: NDArray[np.int64], seed: int) -> dict[str, NDArray]
     Gives "seeds", "gadgets", the agent's TAGS and how often he, a bot on average and each of them
     died, and how often a bot tagged itself, [N] each.
     """
-    rules, rng = Rules(LEVEL, seeds.tolist()), np.random.default_rng(seed)
-    level = rules.level
+    games, rng = Games(LEVEL, seeds.tolist()), np.random.default_rng(seed)
+    level = games.level
     level.players["rng"] = rng.integers(0, 2**63, len(seeds), np.uint64)
     fighters = level.fighters  # type: ignore[attr-defined]
     episodes: dict[str, NDArray] = {name: np.zeros(len(seeds), np.int64) for name in TAGS}
     actions = rng.integers(0, len(ACTION_NAMES), len(seeds))
-    while rules.running.any():
-        reward = rules.step(actions)
+    while games.running.any():
+        reward = games.step(actions)
         episodes["positive_steps"] += reward > 0
         episodes["negative_steps"] += reward < 0
         drawn = rng.integers(0, len(ACTION_NAMES), len(seeds))

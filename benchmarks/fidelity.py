@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import bots
+from benchmarks.games import Games
 from benchmarks.recordings import (
     DATA,
     EVENTS,
@@ -28,11 +29,10 @@ from benchmarks.recordings import (
     replay,
     rewarded_steps,
 )
-from benchmarks.rules import Rules
 from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
 
-EPISODES = {"lasertag_three_opponents_small": 1000}  # three times as long as others' ..
+EPISODES = {"lasertag_three_opponents_small": 1000}  # two to twelve times as long as others' ..
 DEFAULT_EPISODES = 3000  # .. of each policy
 BOT_EPISODES = 200
 FORWARD, LOOK_LEFT, LOOK_RIGHT = 0, 4, 5
@@ -78,14 +78,14 @@ def play(
     level: str, make_policy: Callable[[int, int], Policy], episodes: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Play whole episodes; give each one's return and numbers of rewarded steps, as MEASURES."""
-    rules = Rules(level, range(seed, seed + episodes))
+    games = Games(level, range(seed, seed + episodes))
     policy = make_policy(episodes, seed)
     earned = {name: np.zeros(episodes) for name in MEASURES}
     covered = np.full(episodes, np.inf)
-    while rules.running.any():
-        before = rules.xy()
-        reward = rules.step(policy(covered))
-        covered = np.hypot(*(rules.xy() - before).T)
+    while games.running.any():
+        before = games.xy()
+        reward = games.step(policy(covered))
+        covered = np.hypot(*(games.xy() - before).T)
         earned["return"] += reward
         earned["positive_steps"] += reward > 0
         earned["negative_steps"] += reward < 0
@@ -107,7 +107,7 @@ def recorded_policies(level: str) -> dict[str, dict[str, list[float]]]:
 
 def replay_errors(level: str, seed: int) -> dict[str, Any]:
     """How far labsim is off after one and ten recorded steps, and if it starts from row 0 alone."""
-    trace, solids = load(level, seed), Rules(level, [seed]).level.solids
+    trace, solids = load(level, seed), Games(level, [seed]).level.solids
     errors: dict[str, Any] = {"clock_start_frames": clock_start(level, seed), "yaw_max_deg": 0.0}
     for steps, tolerance in TOLERANCE.items():
         chosen = {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rules import Rules
+from benchmarks.games import Games
 from envs.labsim.collision import WALL_THICKNESS, Solids
 from envs.labsim.levels.lasertag_three_opponents_small import LasertagThreeOpponentsSmall
 from envs.labsim.levels.room_watermaze import RoomWatermaze
@@ -59,16 +59,16 @@ def replay(level: str, seed: int, rows: Collection[int], steps: int) -> ReplayEr
     """Replay `steps` recorded actions from each of these rows."""
     trace = load(level, seed)
     errors = []
-    for row, rules in lead(level, seed):
+    for row, games in lead(level, seed):
         if row not in rows:
             continue
-        state = rules.level.state()
+        state = games.level.state()
         kept = {name: array.copy() for name, array in state.items()}
-        _clear(rules)
+        _clear(games)
         for action in trace["actions"][row : row + steps]:
-            rules.step(np.array([action], np.int64))
-        missed = float(rules.level.players["yaw"][0]) - trace["rot"][row + steps, 1]
-        distance = np.hypot(*(rules.xy()[0] - trace["pos"][row + steps, :2]))
+            games.step(np.array([action], np.int64))
+        missed = float(games.level.players["yaw"][0]) - trace["rot"][row + steps, 1]
+        distance = np.hypot(*(games.xy()[0] - trace["pos"][row + steps, :2]))
         errors.append((distance, abs((missed + 180.0) % 360.0 - 180.0)))
         for name, array in state.items():
             array[...] = kept[name]
@@ -82,36 +82,36 @@ def drift(level: str, seed: int) -> NDArray[np.float64]:
     Ends before a reward moves the player, which may be at once.
     """
     trace = load(level, seed)
-    rules = next(rules for _, rules in lead(level, seed))
-    _clear(rules)
+    games = next(games for _, games in lead(level, seed))
+    _clear(games)
     last = len(trace["pos"]) - 1
     if level in MOVED_BY_REWARDS:
         last = min([last, *(np.flatnonzero(trace["rewards"]) - EVENT_STEPS).tolist()])
     missed = np.empty(last)
     for row in range(last):
-        rules.step(trace["actions"][row : row + 1].astype(np.int64))
-        missed[row] = np.hypot(*(rules.xy()[0] - trace["pos"][row + 1, :2]))
+        games.step(trace["actions"][row : row + 1].astype(np.int64))
+        missed[row] = np.hypot(*(games.xy()[0] - trace["pos"][row + 1, :2]))
     return missed
 
 
-def lead(level: str, seed: int) -> Iterator[tuple[int, Rules]]:
+def lead(level: str, seed: int) -> Iterator[tuple[int, Games]]:
     """Lead labsim along a recording, and give it at each row.
 
     It is put on the recorded path, except while a platform holds the player.
     """
-    trace, rules = load(level, seed), Rules(level, [seed])
-    _start_clocks(rules, clock_start(level, seed))
+    trace, games = load(level, seed), Games(level, [seed])
+    _start_clocks(games, clock_start(level, seed))
     if (level, seed) in TARGETS:
-        rules.level.place_target(0, np.array(TARGETS[level, seed]))
+        games.level.place_target(0, np.array(TARGETS[level, seed]))
     else:
-        _clear(rules)
+        _clear(games)
     for row in range(len(trace["pos"])):
-        held = isinstance(rules.level, RoomWatermaze) and rules.level.platforms["touched_ms"] >= 0
+        held = isinstance(games.level, RoomWatermaze) and games.level.platforms["touched_ms"] >= 0
         if not held:
-            place_as_recorded(rules, trace, row)
-        yield row, rules
+            place_as_recorded(games, trace, row)
+        yield row, games
         if row < len(trace["actions"]):
-            rules.step(trace["actions"][row : row + 1].astype(np.int64))
+            games.step(trace["actions"][row : row + 1].astype(np.int64))
 
 
 @cache
@@ -120,26 +120,26 @@ def clock_start(level: str, seed: int) -> int:
 
     That is the start with the smallest errors of single agent steps at the recording's begin.
     """
-    trace, rules = load(level, seed), Rules(level, [seed])
-    _clear(rules)
+    trace, games = load(level, seed), Games(level, [seed])
+    _clear(games)
     steps = min(FIRST_STEPS, len(trace["pos"]) - 1)
     if level in MOVED_BY_REWARDS:
         steps = min([steps, *np.flatnonzero(trace["rewards"]).tolist()])
     missed = np.empty((CLOCK_FRAMES, steps))
     for frames in range(CLOCK_FRAMES):
-        _start_clocks(rules, frames)
+        _start_clocks(games, frames)
         for row in range(steps):
-            place_as_recorded(rules, trace, row)
-            rules.step(trace["actions"][row : row + 1].astype(np.int64))
-            missed[frames, row] = np.hypot(*(rules.xy()[0] - trace["pos"][row + 1, :2]))
+            place_as_recorded(games, trace, row)
+            games.step(trace["actions"][row : row + 1].astype(np.int64))
+            missed[frames, row] = np.hypot(*(games.xy()[0] - trace["pos"][row + 1, :2]))
     # What a clock does not explain (a wall, a hit) counts little.
     return int(np.minimum(missed, 1.0).mean(axis=1).round(3).argmin())
 
 
-def _start_clocks(rules: Rules, frames: int) -> None:
+def _start_clocks(games: Games, frames: int) -> None:
     """Let the clocks of player 0 begin so many frames past the level's usual start."""
-    player = rules.level.players[0]
-    load_clocks(player, rules.level.clocks)
+    player = games.level.players[0]
+    load_clocks(player, games.level.clocks)
     shift_clocks(player, frames)
     player["frame"] = 0
 
@@ -190,7 +190,7 @@ def wall_gap(xy: NDArray[np.float64], solids: Solids) -> NDArray[np.float64]:
     return np.min(gaps, axis=0)
 
 
-def place_as_recorded(rules: Rules, trace: dict[str, NDArray], row: int) -> None:
+def place_as_recorded(games: Games, trace: dict[str, NDArray], row: int) -> None:
     """Give player 0 the place, heading and velocity of a row.
 
     Recorded velocities are relative to the heading; the engine's are whole numbers along x and y.
@@ -199,24 +199,24 @@ def place_as_recorded(rules: Rules, trace: dict[str, NDArray], row: int) -> None
     ahead, left = trace["vel"][row, :2]
     cos, sin = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
     velocity = np.rint([ahead * cos - left * sin, ahead * sin + left * cos])
-    rules.level.place(0, np.array([*trace["pos"][row, :2], yaw]), velocity)
+    games.level.place(0, np.array([*trace["pos"][row, :2], yaw]), velocity)
 
 
 def rewarded_steps(level: str, seed: int) -> tuple[list[int], list[int]]:
     """Steps at which a recording was rewarded, and the same in labsim."""
     recorded = np.flatnonzero(load(level, seed)["rewards"]).tolist()
     rewarded = []
-    for row, rules in lead(level, seed):
-        if row > 0 and rules.out.reward[0] != 0:
+    for row, games in lead(level, seed):
+        if row > 0 and games.out.reward[0] != 0:
             rewarded.append(row - 1)
         if row == recorded[-1] + 10:
             break
     return recorded, rewarded
 
 
-def _clear(rules: Rules) -> None:
+def _clear(games: Games) -> None:
     """Take out of the way what the recording knows nothing about."""
-    level = rules.level
+    level = games.level
     if isinstance(level, RoomWatermaze):
         level.place_target(0, np.array([OUT_OF_THE_WAY, 0.0]))
     if isinstance(level, LasertagThreeOpponentsSmall):

@@ -30,7 +30,10 @@ CONF
     install -d -o munge -g munge -m 0755 /run/munge
     [ -s /etc/munge/munge.key ] || /usr/sbin/mungekey --create
     chown munge:munge /etc/munge/munge.key
-    pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
+    if ! pgrep -x munged >/dev/null; then
+        runuser -u munge -- /usr/sbin/munged
+        touch "$folder/own-munged"
+    fi
     slurmctld
     slurmd
     for _ in $(seq 50); do
@@ -45,7 +48,10 @@ stop() {
     for daemon in slurmd slurmctld; do
         [ -f "$folder/$daemon.pid" ] && kill "$(cat "$folder/$daemon.pid")" || true
     done
-    pkill -x munged || true
+    if [ -f "$folder/own-munged" ]; then
+        rm "$folder/own-munged"
+        pkill -x munged || true
+    fi
 }
 
 "${1:?start or stop}"

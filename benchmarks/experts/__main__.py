@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rules import Rules
+from benchmarks.games import Games
 from envs.config import LEVELS, canonical_level
 
 # What is asked of the means of 100 episodes: 0.8 of what people score (`dmlab30.py` of Espeholt et
@@ -31,13 +31,13 @@ THRESHOLDS = {
 
 def returns(level: str, episodes: int, first_seed: int = 0) -> NDArray[np.float64]:
     """Let a level's expert play one episode of each seed; give the returns, [episodes]."""
-    rules = Rules(level, range(first_seed, first_seed + episodes))
+    games = Games(level, range(first_seed, first_seed + episodes))
     module = importlib.import_module(f"benchmarks.experts.{level}")
-    experts = [module.Expert(rules.level, i) for i in range(episodes)]
+    experts = [module.Expert(games.level, i) for i in range(episodes)]
     total = np.zeros(episodes)
-    while rules.running.any():
-        playing = zip(experts, rules.running.tolist(), strict=True)
-        total += rules.step(np.array([e.act() if runs else 0 for e, runs in playing]))
+    while games.running.any():
+        playing = zip(experts, games.running.tolist(), strict=True)
+        total += games.step(np.array([e.act() if runs else 0 for e, runs in playing]))
     return total
 
 

@@ -64,13 +64,13 @@ def test_the_comparison_is_printed(monkeypatch, capsys, policy):
 def test_sticky_actions_are_kept(monkeypatch):
     taken = []
 
-    class Rules(bots.Rules):
+    class Games(bots.Games):
         def step(self, actions):
             taken.append(actions)
             self.running[:] = len(taken) < 300
             return np.zeros(len(actions), np.float32)
 
-    monkeypatch.setattr(bots, "Rules", Rules)
+    monkeypatch.setattr(bots, "Games", Games)
     played = bots.play("sticky", np.arange(7), seed=1)
     kept = np.diff(taken, axis=0) == 0
     assert kept.mean() == pytest.approx(7.0 / 8.0 + 1.0 / 72.0, abs=0.02)

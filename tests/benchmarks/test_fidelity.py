@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bots, fidelity, recordings
-from benchmarks.rules import Rules
+from benchmarks.games import Games
 from envs import LEVELS
 
 
@@ -64,17 +64,17 @@ def test_recorded_rewards_come_when_they_came(event, steps):
 def test_the_start_of_a_recordings_clocks_is_found(monkeypatch, frames):
     """Of a recording that labsim itself makes with clocks that began elsewhere."""
     level, actions = "rooms_keys_doors_puzzle", np.tile([0, 0, 1, 2, 3], 13)
-    rules = Rules(level, [7001])
-    recordings._start_clocks(rules, frames)
+    games = Games(level, [7001])
+    recordings._start_clocks(games, frames)
     trace = {name: [] for name in ("pos", "rot", "vel")}
     for action in [*actions, 0]:
-        player = rules.level.players[0]
+        player = games.level.players[0]
         cos, sin = np.cos(np.radians(player["yaw"])), np.sin(np.radians(player["yaw"]))
         vx, vy = player["vx"], player["vy"]
         trace["pos"].append([player["x"], player["y"], player["z"]])
         trace["rot"].append([0.0, player["yaw"], 0.0])
         trace["vel"].append([vx * cos + vy * sin, vy * cos - vx * sin, 0.0])
-        rules.step(np.array([action]))
+        games.step(np.array([action]))
     made = {name: np.array(rows) for name, rows in trace.items()}
     made |= {"actions": actions, "rewards": np.zeros(len(actions))}
     monkeypatch.setattr(recordings, "load", lambda *_: made)
@@ -83,7 +83,7 @@ def test_the_start_of_a_recordings_clocks_is_found(monkeypatch, frames):
 
 def test_rows_are_free_where_nothing_is_near():
     level = "seekavoid_arena_01"
-    solids = Rules(level, [0]).level.solids
+    solids = Games(level, [0]).level.solids
     actions = np.zeros(12, np.int64)
     pos = np.array([[20.0 * t, 0.0, 24.125] for t in range(13)])
     trace = {"pos": pos, "actions": actions, "rewards": np.zeros(12), "rot": np.zeros((13, 3))}
@@ -101,7 +101,7 @@ def test_rows_are_free_where_nothing_is_near():
 
 def test_rows_near_a_map_that_is_loaded_or_a_fight_are_not_free():
     level = "explore_goal_locations_small"
-    solids = Rules("seekavoid_arena_01", [0]).level.solids
+    solids = Games("seekavoid_arena_01", [0]).level.solids
     rewards, still = np.zeros(40), np.zeros((41, 3))
     rewards[20] = 10.0
     trace = {"pos": still, "actions": np.full(40, 8), "rewards": rewards, "rot": still}
@@ -151,15 +151,15 @@ def test_each_level_is_compared_and_json_is_one_object(monkeypatch, capsys):
 
 
 def test_ended_episodes_earn_no_more():
-    rules = Rules("rooms_keys_doors_puzzle", [1, 2])
-    goal = rules.level.target(0)
-    rules.level.place(0, np.array([*goal, 0.0]), np.zeros(2))
+    games = Games("rooms_keys_doors_puzzle", [1, 2])
+    goal = games.level.target(0)
+    games.level.place(0, np.array([*goal, 0.0]), np.zeros(2))
     stay = np.array([8, 8])
-    earned = sum(rules.step(stay) for _ in range(10))
+    earned = sum(games.step(stay) for _ in range(10))
     assert earned.tolist() == [50.0, 0.0]
-    assert rules.running.tolist() == [False, True]
-    rules.level.games["unpaid"][:] = 7.0
-    assert rules.step(stay).tolist() == [0.0, 7.0]
+    assert games.running.tolist() == [False, True]
+    games.level.games["unpaid"][:] = 7.0
+    assert games.step(stay).tolist() == [0.0, 7.0]
 
 
 def test_the_blind_walker_does_what_its_description_says():

@@ -11,7 +11,7 @@ from envs.labsim.levels import LEVELS
 from envs.labsim.world import StepOut
 
 
-class Rules:
+class Games:
     """B environments of a level, each with its own seed and a begun episode."""
 
     def __init__(self, level: str, seeds: Sequence[int]) -> None:
