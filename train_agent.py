@@ -75,7 +75,7 @@ def run(argv: list[str] | None, signals: StopSignals, ranks: Ranks) -> int:
     """Train what the command line asks for, as one of the ranks; return the exit code."""
     try:
         requests = parse_runs(argv, description=str(__doc__))
-        if ranks.count > 1 and len(requests) > 1:
+        if ranks.world_size > 1 and len(requests) > 1:
             raise ValueError(
                 f"these settings make {len(requests)} runs; torchrun is started once for each."
             )
@@ -114,10 +114,12 @@ def run_request(request: RunRequest, signals: StopSignals, ranks: Ranks) -> int:
     if config is None:
         return MISTAKE
     try:
-        config = ranks.from_first(lambda: request.config) or config  # its machine's files count
+        config = (
+            ranks.broadcast_object(lambda: request.config) or config
+        )  # its machine's files count
         with RunFolder(config.folder, ranks) as folder:
             train(config, folder, signals, ranks)
-        if ranks.first:
+        if ranks.is_first:
             draw_figures(config.folder, config.level_folder, config.tag, request.settings)
         return 0
     except (RunStoppedError, FolderLostError, ShardError, RankError) as error:
@@ -148,18 +150,18 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
         return
     device = ranks.choose_device(config.device)
     own = ranks.part(config.env.num_envs)
-    cores = max(1, available_cores() // ranks.on_this_machine)
+    cores = max(1, available_cores() // ranks.local_world_size)
     threads = config.threads or min(cores, own.stop - own.start)
     prepare_cpu(threads, device)
     begin = "starting" if state is None else f"continuing at {state['learner']['frames']:,} frames"
     print(
         f"{folder.path}: {begin} on {device}, "
-        f"{f'{ranks.count} ranks of ' * (ranks.count > 1)}{threads} thread{'s' * (threads > 1)}; "
-        f"{first_wait(config.env)} ...",
+        f"{f'{ranks.world_size} ranks of ' * (ranks.world_size > 1)}"
+        f"{threads} thread{'s' * (threads > 1)}; {first_wait(config.env)} ...",
         flush=True,
     )
     negatives = getattr(config.aux, "negatives", "sequence")
-    if ranks.count > 1 and config.aux.name != "none" and negatives != "sequence":
+    if ranks.world_size > 1 and config.aux.name != "none" and negatives != "sequence":
         print(f"aux.negatives={negatives}: each rank takes them from its own environments.")
     ranks.more_patience_s = config.env.worker_patience_s
     with no_main_module():
@@ -172,7 +174,7 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
         else:
             with checkpoint.fitting(folder.checkpoint_path):
                 learner.load_state_dict(state["learner"])
-        kept = state and state["metrics"]
+        kept = None if state is None else state["metrics"]
         metrics = Metrics(folder.path, config.log.every_frames, kept, ranks)
         folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
         with signals.deferred():
@@ -193,15 +195,7 @@ def loop(
 
     All ranks come here; their records are the first one's.
     """
-    saving = Saving(
-        folder,
-        learner,
-        metrics,
-        every_frames=config.log.checkpoint_frames,
-        every_minutes=config.log.checkpoint_minutes,
-        keep=config.log.keep_checkpoints,
-        ranks=ranks,
-    )
+    saving = Saving(folder, learner, metrics, config.log, ranks)
     if learner.frames == 0:
         saving.save()
     title = f"{config.env.level} {config.arm} seed {config.seed}"
@@ -209,15 +203,8 @@ def loop(
         try:
             random = random_return(config.env.level)
             with ProgressDisplay(title, config.total_frames, learner.frames, random) as display:
-                evaluating = Evaluating(
-                    learner,
-                    metrics,
-                    display,
-                    partial(play_evaluation, config, learner),
-                    every_frames=config.log.evaluate_frames,
-                    signals=signals,
-                    ranks=ranks,
-                )
+                play, every = partial(play_evaluation, config, learner), config.log.evaluate_frames
+                evaluating = Evaluating(learner, metrics, display, play, every, signals, ranks)
                 evaluating.evaluate_if_due()  # a signal may have cut the last one short
                 while not learner.finished and not signals.requested_on(ranks):
                     episodes = learner.collect()
@@ -232,7 +219,7 @@ def loop(
                     saving.save_if_due()
                 saving.save()
         except WorkerError as error:  # the parameters are as good as ever
-            if ranks.count == 1:
+            if ranks.world_size == 1:
                 saving.save()
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error
     except (FloatingPointError, ValueError, OSError, ShardError, RankError) as error:

@@ -25,17 +25,17 @@ from agents.rollout import Batch, Rollout
 class Actor:
     """The environments, and the agent's memory of them; see `collect`.
 
-    `host` and `device` are the rollout where the environments write and where the network reads; on
-    a CPU they are the same. `network` is the agent's pass for the latter. `begin`, `act`, `observe`
-    and `finish` are called without gradients, as by `collect`.
+    The environments write into `host_rollout`, the network reads `device_rollout`; on a CPU they
+    are the same. `network` is the agent's pass for the latter. `begin`, `act`, `observe` and
+    `finish` are called without gradients, as by `collect`.
     """
 
     def __init__(
         self,
         envs: BatchedEnv,
         agent: Agent,
-        host: Rollout,
-        device: Rollout,
+        host_rollout: Rollout,
+        device_rollout: Rollout,
         network: Pass,
         *,
         discount: float,
@@ -45,31 +45,31 @@ class Actor:
         self.envs = envs
         self._split_envs = envs if isinstance(envs, SplitEnv) else None
         self.agent = agent
-        self.host = host
-        self.device = device
+        self.host_rollout = host_rollout
+        self.device_rollout = device_rollout
         self.discount = discount
         self.clip_rewards = clip_rewards
         self.bootstrap_on_timeout = bootstrap_on_timeout
         # NumPy's views of the host's tensors: a tenth of the overhead where rows are small.
         inputs = ("obs", "is_first", "last_action", "last_reward")
         outcomes = ("action", "reward", "discount", "valid")
-        self._arrays = {name: getattr(host, name).numpy() for name in (*inputs, *outcomes)}
+        self._arrays = {name: getattr(host_rollout, name).numpy() for name in (*inputs, *outcomes)}
         self._network = network
-        self._uploads = SideStream(device.obs.device)
+        self._uploads = SideStream(device_rollout.obs.device)
         # The memory before the next rollout's row 0, and after the last row that was acted on.
         self.core_state = self._memory = agent.initial_state(envs.num_envs)
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
 
     def start(self, seeds: Sequence[int]) -> None:
         """Begin an episode in every environment; its observation is the next rollout's row 0."""
-        self.envs.reset_into(seeds, self.host.obs[-1].numpy())
-        self.host.is_first[-1] = True
-        self.host.last_action[-1] = -1
-        self.host.last_reward[-1] = 0.0
+        self.envs.reset_into(seeds, self.host_rollout.obs[-1].numpy())
+        self.host_rollout.is_first[-1] = True
+        self.host_rollout.last_action[-1] = -1
+        self.host_rollout.last_reward[-1] = 0.0
 
     def begin(self) -> None:
-        """Open a rollout: the last one's row T was not acted on yet and is this one's row 0."""
-        host = self.host
+        """Start a rollout: its row 0 is the last one's row T, which was not acted on."""
+        host = self.host_rollout
         for rows in (host.obs, host.is_first, host.last_action, host.last_reward):
             rows[0] = rows[-1]
         self._network.begin(self.core_state)
@@ -83,9 +83,9 @@ class Actor:
         """
         self._uploads.finish()
         self._memory = self._network.act(t, exponential_noise)
-        if self.device is not self.host:
+        if self.device_rollout is not self.host_rollout:
             # Waits for the device: the environments need the actions now.
-            self.host.action[t] = self.device.action[t]
+            self.host_rollout.action[t] = self.device_rollout.action[t]
         if self._split_envs is not None:
             self._split_envs.send(self._arrays["action"][t])
 
@@ -103,7 +103,7 @@ class Actor:
 
     def finish(self) -> None:
         """Close the rollout: the network reads its last row too, the losses on a GPU the rest."""
-        host, device = self.host, self.device
+        host, device = self.host_rollout, self.device_rollout
         self._uploads.finish()
         if device is not host:
             for name in ("reward", "discount"):
@@ -113,9 +113,10 @@ class Actor:
 
     def _upload(self, t: int, *names: str) -> None:
         """Start to copy parts of row t to the device, where it is another one than the host."""
-        if self.device is not self.host:
+        if self.device_rollout is not self.host_rollout:
             for name in names:
-                self._uploads.copy(getattr(self.device, name)[t], getattr(self.host, name)[t])
+                source = getattr(self.host_rollout, name)[t]
+                self._uploads.copy(getattr(self.device_rollout, name)[t], source)
 
     def _write(self, t: int, result: StepResult) -> None:
         """Fill in what followed action[t]."""
@@ -131,15 +132,15 @@ class Actor:
         if self.bootstrap_on_timeout and result.truncated.any():
             # A time limit cut the episode: what would have followed is worth the value of the
             # last observation. The new episode's row t+1 must not stand in for it.
-            self.host.reward[t] += self._timeout_value(t, result, torch.from_numpy(clipped))
+            self.host_rollout.reward[t] += self._timeout_value(t, result, torch.from_numpy(clipped))
 
     def _timeout_value(self, t: int, result: StepResult, last_reward: Tensor) -> Tensor:
         """Discounted value [B] of the final observation where a time limit ended it, else 0."""
         assert result.final_obs is not None
-        to = self.device.obs.device
+        to = self.device_rollout.obs.device
         output, _ = self.agent.unroll(
             torch.from_numpy(result.final_obs).to(to).unsqueeze(0),
-            self.host.action[t].to(to).unsqueeze(0),
+            self.host_rollout.action[t].to(to).unsqueeze(0),
             last_reward.to(to).unsqueeze(0),
             torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
             self._memory,
@@ -156,20 +157,21 @@ class Actor:
         return {
             "envs": {k: torch.from_numpy(v.copy()) for k, v in self.envs.get_state().items()},
             "core_state": {"hidden": self.core_state.hidden, "cell": self.core_state.cell},
-            "obs": self.host.obs[-1].clone(),
-            "is_first": self.host.is_first[-1].clone(),
-            "last_action": self.host.last_action[-1].clone(),
-            "last_reward": self.host.last_reward[-1].clone(),
+            "obs": self.host_rollout.obs[-1].clone(),
+            "is_first": self.host_rollout.is_first[-1].clone(),
+            "last_action": self.host_rollout.last_action[-1].clone(),
+            "last_reward": self.host_rollout.last_reward[-1].clone(),
             "tracker": dict(vars(self.tracker)),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue as the actor that `state` was taken from would have."""
         self.envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
-        memory = {k: v.to(self.device.hidden.device) for k, v in state["core_state"].items()}
+        device = self.device_rollout.hidden.device
+        memory = {k: v.to(device) for k, v in state["core_state"].items()}
         self.core_state = CoreState(**memory)
         for name in ("obs", "is_first", "last_action", "last_reward"):
-            getattr(self.host, name)[-1] = state[name]
+            getattr(self.host_rollout, name)[-1] = state[name]
         vars(self.tracker).update(state["tracker"])
 
 

@@ -1,5 +1,13 @@
 """The learner: collects a rollout, then makes one gradient step on it.
 
+What `Learner.update` computes, if all of it were done at once and in one place:
+
+    output, _ = agent.unroll(obs, last_action, last_reward, is_first, core_state)
+    a2c = a2c_loss(output.logits, output.value, action, reward, discount, ...).total  # a sum
+    aux_loss, _ = aux(z, c, action, is_first, generator)  # a mean; z, c: embedding, context
+    (a2c + T * B * aux_loss).backward()  # of it, aux_weight times what enters z and c
+    clip(agent.parameters()); optimizer.step()
+
 On a CPU both are done in shards: each core acts in some of the environments, carries them through
 the network and back, and the shards' gradients are summed. On small networks this uses the cores
 better than splitting every single operation over them. The losses see the whole batch.
@@ -8,7 +16,6 @@ Where torchrun started several ranks (agents.parallel.ranks), each has a part of
 are sums over it, and so is the gradient over the ranks.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -36,7 +43,7 @@ from agents.state_check import load_optimizer, require_between, require_form, re
 from episode_seeds import FIRST_EVALUATION_SEED
 
 RMSPROP_DECAY = 0.99  # IMPALA's code, --decay
-# The two losses' gradient norms need two backward passes: measured on one update out of so many.
+# The two losses' gradient norms need a backward pass each: measured on one update out of so many.
 NORM_INTERVAL = 256
 
 
@@ -90,7 +97,9 @@ class Learner:
         own = ranks.part(num_envs)  # the environments of this rank
         B, T, size = own.stop - own.start, config.unroll_length, config.network.hidden_size
         if not 1 <= num_threads <= B:
-            limit = f"env.num_envs = {B}" if ranks.count == 1 else f"{B}, a rank's environments"
+            limit = (
+                f"env.num_envs = {B}" if ranks.world_size == 1 else f"{B}, a rank's environments"
+            )
             raise ValueError(f"threads is {num_threads}; it must lie between 1 and {limit}.")
         self.config = config
         self.aux_weight = aux_weight
@@ -114,8 +123,8 @@ class Learner:
             self.aux = None if aux is None else aux.to(device)
         chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
         self.passes = {"agent": chosen.name}
-        if ranks.count > 1:
-            self.passes["ranks"] = str(ranks.count)
+        if ranks.world_size > 1:
+            self.passes["ranks"] = str(ranks.world_size)
         if self.aux is not None:
             self.passes["aux"] = getattr(self.aux, "pass_name", "plain")
         self._a2c_loss = a2c_loss
@@ -173,7 +182,7 @@ class Learner:
         seeds = (sequence.generate_state(self._num_envs) % FIRST_EVALUATION_SEED).tolist()
         self._shards.start(seeds[self._own])
         # Drawn alike by all ranks, but for what other processors round.
-        self._ranks.copy_first([*self._parameters, *self._aux_parameters])
+        self._ranks.broadcast_([*self._parameters, *self._aux_parameters])
 
     @one_thread()
     def collect(self) -> list[Episode]:
@@ -196,18 +205,13 @@ class Learner:
         logits, value, z, c = (x.detach().requires_grad_() for x in outputs)
         loss, (grad_logits, grad_value) = self._a2c_gradients(logits, value)
         aux_loss, metrics, (grad_z, grad_c), aux_gradients = self._aux_gradients(z, c)
-        if self.aux is None or self.updates % NORM_INTERVAL:
-            parts = [self._backward(grad_logits, grad_value, grad_z, grad_c)]
-        else:
-            zero = value.new_zeros(())
-            of_a2c = self._backward(grad_logits, grad_value, zero, zero, retain_graph=True)
-            parts = [[g.clone() for g in of_a2c], self._backward(zero, zero, grad_z, grad_c)]
+        of_outputs = grad_logits, grad_value, grad_z, grad_c
+        if self.aux is not None and self.updates % NORM_INTERVAL == 0:
+            self._measure_trunk_norms(*of_outputs)
+        gradients = self._backward(*of_outputs)
         losses, aux_losses, metrics = self._sum.add_up(
-            [*itertools.chain(*parts), *aux_gradients], loss, aux_loss, metrics
+            [*gradients, *aux_gradients], loss, aux_loss, metrics
         )
-        gradients = parts[0]
-        if len(parts) > 1:
-            gradients = [a + b for a, b in zip(*parts, strict=True)]
         norm = _norm(gradients)
         if not self._check_finite(losses, aux_losses, norm):
             return  # every environment was lost in every step: nothing to learn from
@@ -220,10 +224,21 @@ class Learner:
             grad_norm=norm,
             **metrics,
         )
-        if len(parts) > 1:
-            a2c_norm, aux_norm = (_norm(part[self._trunk]) for part in parts)
-            self._means.add(grad_norm_a2c_trunk=a2c_norm, grad_norm_aux_trunk=aux_norm)
         self._step(gradients, aux_gradients, norm)
+
+    def _measure_trunk_norms(
+        self, grad_logits: Tensor, grad_value: Tensor, grad_z: Tensor, grad_c: Tensor
+    ) -> None:
+        """Measure the norm of the gradient that each loss alone leaves on encoder and core."""
+        zero = grad_value.new_zeros(())
+        for name, of_outputs in (
+            ("grad_norm_a2c_trunk", (grad_logits, grad_value, zero, zero)),
+            ("grad_norm_aux_trunk", (zero, zero, grad_z, grad_c)),
+        ):
+            of_trunk = self._backward(*of_outputs, retain_graph=True)[self._trunk]
+            gradients = [gradient.clone() for gradient in of_trunk]
+            self._ranks.all_reduce_(gradients)
+            self._means.add(**{name: _norm(gradients)})
 
     def _a2c_gradients(self, logits: Tensor, value: Tensor) -> tuple[A2CLoss, Sequence[Tensor]]:
         """The A2C losses and their gradient on logits and value."""
@@ -231,7 +246,7 @@ class Learner:
         # Given only where needed: choosing rows makes a GPU wait, and shapes depend on it.
         valid = None if batch.valid.all() else batch.valid.to(self._device)
         # The ranks' meeting for the advantages' mean cannot be compiled.
-        meet = config.normalize_advantages and self._ranks.count > 1
+        meet = config.normalize_advantages and self._ranks.world_size > 1
         if not batch.valid.any():
             if meet:  # the others wait
                 self._ranks.mean_and_deviation(value.new_zeros(0))
@@ -313,7 +328,7 @@ class Learner:
         }
         num_valid = losses.num_valid.sum()
         *values, valid = torch.cat([*of_losses.values(), norm.view(1), num_valid.view(1)]).tolist()
-        ranks = range(self._ranks.count)
+        ranks = range(self._ranks.world_size)
         of = [f" of rank {k}" for k in ranks] if len(ranks) > 1 else [""]
         names = [*(name + rank for name in of_losses for rank in of), "grad_norm"]
         bad = [name for name, x in zip(names, values, strict=True) if not math.isfinite(x)]
@@ -347,7 +362,9 @@ class Learner:
         """
         rate = {"learning_rate": self.learning_rate}
         of_envs = self._shards.metrics()
-        totals = self._ranks.total(torch.tensor([*of_envs.values()], dtype=torch.float64)).tolist()
+        totals = self._ranks.all_reduce(
+            torch.tensor([*of_envs.values()], dtype=torch.float64)
+        ).tolist()
         return {**rate, **dict(zip(of_envs, totals, strict=True)), **self._means.pop()}
 
     def state_dict(self) -> dict[str, Any]:

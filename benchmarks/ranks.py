@@ -72,7 +72,7 @@ def measure(threads: int, aux: str, blocks: int, settings: Sequence[str]) -> Non
             "all_reduce_s": all_reduce_seconds(ranks, parameters),
         }
         learner.close()
-        if ranks.first:
+        if ranks.is_first:
             print(json.dumps(found))
 
 
@@ -81,9 +81,9 @@ def all_reduce_seconds(ranks: Ranks, parameters: Sequence[torch.Tensor]) -> floa
     gradients = [torch.zeros_like(p) for p in parameters]
     seconds = []
     for _ in range(REPEATS):
-        ranks.agree(0)  # all begin at once
+        ranks.all_reduce_max(0)  # all begin at once
         start = time.perf_counter()
-        ranks.add_up(gradients)
+        ranks.all_reduce_(gradients)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 

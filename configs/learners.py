@@ -46,7 +46,7 @@ def make_learner(
     own = ranks.part(config.env.num_envs)
     _check_memory(config, own.stop - own.start)
     if isinstance(config.agent, SB3A2CConfig):
-        if ranks.count > 1:
+        if ranks.world_size > 1:
             raise ValueError(
                 "agent=sb3_a2c, Stable-Baselines3's own A2C, trains in one process; "
                 "start it without torchrun."
@@ -101,20 +101,20 @@ def _own_share(config: RunConfig, ranks: Ranks) -> Callable[[Tensor], Tensor] | 
 
     Raises ValueError if a rank has no other environment to take negatives from.
     """
-    if ranks.count == 1:
+    if ranks.world_size == 1:
         return None
     negatives, num_envs = getattr(config.aux, "negatives", None), config.env.num_envs
-    if negatives in ("others", "same_step") and num_envs < 2 * ranks.count:
+    if negatives in ("others", "same_step") and num_envs < 2 * ranks.world_size:
         raise ValueError(
             f"aux.negatives={negatives} takes its negatives from other environments of a rank, but "
-            f"env.num_envs = {num_envs} leaves some of the {ranks.count} ranks without; "
+            f"env.num_envs = {num_envs} leaves some of the {ranks.world_size} ranks without; "
             "aux.negatives=sequence works with one."
         )
     own = ranks.part(num_envs)
     share = (own.stop - own.start) / num_envs
 
     def own_share(x: Tensor) -> Tensor:
-        return share * ranks.total(x)
+        return share * ranks.all_reduce(x)
 
     # The ranks' meeting cannot be compiled.
     compiled = getattr(config.agent, "compile", False)

@@ -9,21 +9,9 @@ from agents.config import AgentConfig, SB3A2CConfig
 from cpc_aux.config import AuxConfig
 from cpc_aux.negatives import require_others
 from envs.config import EnvConfig, require_home
+from records.config import LogConfig, require_count
 
 MAX_SEED = 2**31
-MAX_FRAMES = 10**15
-
-
-@dataclass(frozen=True)
-class LogConfig:
-    """How often a run writes, in environment frames and minutes."""
-
-    every_frames: int = 100_000  # one row in progress.csv and TensorBoard
-    checkpoint_frames: int = 1_000_000
-    checkpoint_minutes: float = 5.0  # a checkpoint is taken at the latest after so long
-    evaluate_frames: int = 0  # evaluation episodes are played once in so many; 0: never
-    evaluate_episodes: int = 32
-    keep_checkpoints: int = 0  # how many of those by frames stay, and the best
 
 
 @dataclass(frozen=True)
@@ -72,16 +60,8 @@ class RunConfig:
         self.env.validate()
         self.agent.validate()
         self.aux.validate()
-        frames = {
-            "total_frames": self.total_frames,
-            "log.every_frames": self.log.every_frames,
-            "log.checkpoint_frames": self.log.checkpoint_frames,
-        }
-        for name, value in frames.items():
-            if not 1 <= value <= MAX_FRAMES:
-                raise ValueError(
-                    f"{name} is {value}; it must be at least 1 and at most {MAX_FRAMES:,}."
-                )
+        self.log.validate()
+        require_count("total_frames", self.total_frames)
         # Worker processes leave a core to the network.
         useful = self.env.num_envs + self.env.in_workers
         if self.threads is not None and not 1 <= self.threads <= useful:
@@ -94,18 +74,6 @@ class RunConfig:
             if text is not None and not text.strip():
                 raise ValueError(f"{name} is empty; it names a folder.")
             require_home(name, text)
-        if not self.log.checkpoint_minutes > 0:
-            raise ValueError(
-                f"log.checkpoint_minutes is {self.log.checkpoint_minutes}; it must be above 0."
-            )
-        least = {"evaluate_frames": 0, "evaluate_episodes": 1, "keep_checkpoints": 0}
-        for name, lowest in least.items():
-            value = getattr(self.log, name)
-            if not lowest <= value <= MAX_FRAMES:
-                raise ValueError(
-                    f"log.{name} is {value}; it must be at least {lowest} and at most "
-                    f"{MAX_FRAMES:,}."
-                )
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
         if self.device not in ("auto", "cpu", "cuda"):

@@ -45,7 +45,6 @@ class Evaluating:
         metrics: Metrics,
         display: ProgressDisplay,
         play: Callable[[Callable[[int], None]], list[Episode]],
-        *,
         every_frames: int,
         signals: StopSignals,
         ranks: Ranks = ALONE,
@@ -60,7 +59,7 @@ class Evaluating:
         if not self._metrics.evaluation_due(frames, self._every_frames):
             return
         with self._metrics.paused():
-            episodes = self._ranks.from_first(self._episodes, PATIENCE_S)
+            episodes = self._ranks.broadcast_object(self._episodes, PATIENCE_S)
             if episodes is not None:
                 row = self._metrics.write_evaluation(frames, episodes)
                 self._display.show_evaluation(row)

@@ -87,7 +87,7 @@ class Metrics:
         self._evaluated = state["evaluated"]  # frames at the last evaluation
         self._ranks = ranks
         self._own: list[Record] = []  # this rank's, not yet among those
-        if ranks.first:
+        if ranks.is_first:
             for path in (self.progress_path, self.horizon_path, self.episodes_path):
                 cut_rows(path, self._row_frames)
             cut_rows(self.evaluation_path, self._evaluated)
@@ -146,7 +146,7 @@ class Metrics:
             **_episode_statistics(self._records),
             **{key: value for key, value in learned.items() if not isinstance(value, list)},
         }
-        if self._ranks.first:
+        if self._ranks.is_first:
             append_rows(self.episodes_path, [record.row() for record in self._records])
             append_rows(self.horizon_path, _horizon_rows(frames, learned))
             append_rows(self.progress_path, [row])
@@ -164,7 +164,7 @@ class Metrics:
         """Write the row of an evaluation at `frames`, and return it. Raises OSError."""
         statistics = _episode_statistics(episodes)
         row = {"frames": frames, **statistics}
-        if self._ranks.first:
+        if self._ranks.is_first:
             append_rows(self.evaluation_path, [row])
             shown = {f"evaluation/{key}": statistics[key] for key in statistics}
             self._events.write(frames, shown)

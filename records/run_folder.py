@@ -49,7 +49,7 @@ class RunFolder:
         self._lock: TextIO | None = None
 
     def __enter__(self) -> "RunFolder":
-        if not self._ranks.first:
+        if not self._ranks.is_first:
             return self
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.path / "lock", "a+", errors="replace")  # held until __exit__
@@ -80,7 +80,7 @@ class RunFolder:
 
     def check_held(self) -> None:
         """Raise FolderLostError if the folder was removed: another process may have it by now."""
-        if not self._ranks.first:
+        if not self._ranks.is_first:
             return
         assert self._lock is not None
         try:
@@ -97,7 +97,7 @@ class RunFolder:
         Raises ValueError: the folder holds a run of other settings, or lost a part of its own.
         Then RankError on other ranks.
         """
-        return self._ranks.from_first(lambda: self._load(settings, extend))
+        return self._ranks.broadcast_object(lambda: self._load(settings, extend))
 
     def _load(self, settings: Mapping[str, Any], extend: bool) -> dict[str, Any] | None:
         parts = (self.config_path, self.checkpoint_path)
@@ -128,7 +128,7 @@ class RunFolder:
 
         `frames`: where this process began; `passes`: how it computes, see agents.passes.
         """
-        if not self._ranks.first:
+        if not self._ranks.is_first:
             return
         starts = read_config(self.path).get("starts") if frames > 0 else None
         starts = list(starts) if isinstance(starts, list) else []

@@ -8,6 +8,7 @@ import torch
 
 from agents.parallel.ranks import ALONE, Ranks
 from records import checkpoint
+from records.config import LogConfig
 from records.metrics import Metrics
 from records.run_folder import RunFolder
 
@@ -29,9 +30,8 @@ class Saving:
     Args:
         folder: the run's, held by this process.
         learner, metrics: what is saved.
-        every_frames: save where a multiple of so many frames is passed ..
-        every_minutes: .. and where so many minutes have gone by since the last time.
-        keep: how many of the first kind stay, beside the latest; see `checkpoint.keep`.
+        config: after how many frames, and at the latest how many minutes, it is time to, and how
+            many checkpoints stay beside the latest; see `checkpoint.keep`.
         ranks: all of which call `save` and `save_if_due`; the first one writes.
     """
 
@@ -40,16 +40,12 @@ class Saving:
         folder: RunFolder,
         learner: Saved,
         metrics: Metrics,
-        *,
-        every_frames: int,
-        every_minutes: float,
-        keep: int = 0,
+        config: LogConfig,
         ranks: Ranks = ALONE,
     ) -> None:
         self.frames = learner.frames
         self._folder, self._learner, self._metrics = folder, learner, metrics
-        self._every_frames, self._every_seconds = every_frames, 60 * every_minutes
-        self._keep, self._ranks = keep, ranks
+        self._config, self._ranks = config, ranks
         self._clock = time.monotonic()
 
     def save(self) -> None:
@@ -59,22 +55,23 @@ class Saving:
         """
         learner, metrics = self._learner.state_dict(), self._metrics.state_dict()
         _require_finite(learner["agent"])
-        if self._ranks.first:
+        if self._ranks.is_first:
             self._folder.check_held()
             state = {"learner": learner, "metrics": metrics}
             checkpoint.save(self._folder.checkpoint_path, state)
-        self._ranks.wait_for_first()
+        self._ranks.barrier()
         self.frames, self._clock = self._learner.frames, time.monotonic()
 
     def save_if_due(self) -> None:
         """Save where it is time to; raises as `save` does."""
         frames = self._learner.frames
-        passed = frames // self._every_frames > self.frames // self._every_frames
-        late = time.monotonic() - self._clock >= self._every_seconds
-        if any(self._ranks.agree(passed, late)):
+        every, keep = self._config.checkpoint_frames, self._config.keep_checkpoints
+        passed = frames // every > self.frames // every
+        late = time.monotonic() - self._clock >= 60 * self._config.checkpoint_minutes
+        if any(self._ranks.all_reduce_max(passed, late)):
             self.save()
-        if passed and self._keep and self._ranks.first:
-            checkpoint.keep(self._folder.path, frames, self._metrics.recent_return, self._keep)
+        if passed and keep and self._ranks.is_first:
+            checkpoint.keep(self._folder.path, frames, self._metrics.recent_return, keep)
 
 
 def _require_finite(parameters: Mapping[str, torch.Tensor]) -> None:

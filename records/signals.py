@@ -73,7 +73,7 @@ class StopSignals:
 
     def requested_on(self, ranks: Ranks) -> bool:
         """Whether a signal was held back on any of the ranks; then it counts as so on all."""
-        (number,) = ranks.agree(self.requested or 0)
+        (number,) = ranks.all_reduce_max(self.requested or 0)
         if number:
             self.requested = number
         return number > 0

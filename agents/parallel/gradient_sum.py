@@ -15,7 +15,7 @@ class GradientSum:
 
     def __init__(self, ranks: Ranks, num_envs: int, device: torch.device) -> None:
         self._ranks = ranks
-        parts = [[(own.stop - own.start) / num_envs] for own in split(num_envs, ranks.count)]
+        parts = [[(own.stop - own.start) / num_envs] for own in split(num_envs, ranks.world_size)]
         self._weights = torch.tensor(parts, device=device)  # [R, 1]
 
     def add_up(
@@ -32,9 +32,9 @@ class GradientSum:
         """
         own = [*loss, aux_loss, *metrics.values()]
         row = torch.cat([x.detach().reshape(-1) for x in own])
-        rows = row.new_zeros(self._ranks.count, len(row))  # each rank fills in its own
-        rows[self._ranks.number] = row
-        self._ranks.add_up([*gradients, rows])
+        rows = row.new_zeros(self._ranks.world_size, len(row))  # each rank fills in its own
+        rows[self._ranks.rank] = row
+        self._ranks.all_reduce_([*gradients, rows])
         columns = rows.split([x.numel() for x in own], dim=1)
         *of_loss, of_aux_loss = (x.squeeze(1) for x in columns[: len(loss) + 1])
         of_metrics = zip(metrics.items(), columns[len(loss) + 1 :], strict=True)

@@ -42,32 +42,32 @@ class Ranks:
     RankError where one is missing.
 
     Args:
-        number: of this rank, from 0.
-        count: of all.
+        rank: number of this one, from 0.
+        world_size: of all.
         store: where they leave word for each other; None for one rank alone.
 
     `more_patience_s` is added to how long the others are waited for.
     """
 
-    def __init__(self, number: int = 0, count: int = 1, store: dist.Store | None = None) -> None:
-        self.number = number
-        self.count = count
+    def __init__(self, rank: int = 0, world_size: int = 1, store: dist.Store | None = None) -> None:
+        self.rank = rank
+        self.world_size = world_size
         self.more_patience_s = 0.0
         self._store = store
         self._met: float | None = None  # when all had last come to the gradient's sum
         self._gpus: dist.ProcessGroup | None = None
         if store is not None:
-            store.set(f"who/{number}", f"process {os.getpid()} on {socket.gethostname()}")
+            store.set(f"who/{rank}", f"process {os.getpid()} on {socket.gethostname()}")
             # What is gathered waits by the group's clock, all else by `_all_reduce`'s.
             self._quick = dist.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE_S))
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the rank that prints, logs and saves."""
-        return self.number == 0
+        return self.rank == 0
 
     @property
-    def on_this_machine(self) -> int:
+    def local_world_size(self) -> int:
         """How many ranks share this machine's cores."""
         return 1 if self._store is None else int(os.environ["LOCAL_WORLD_SIZE"])
 
@@ -76,12 +76,12 @@ class Ranks:
 
         Raises ValueError, in one sentence, if there are fewer environments than ranks.
         """
-        if num_envs < self.count:
+        if num_envs < self.world_size:
             raise ValueError(
-                f"env.num_envs is {num_envs}, but there are {self.count} ranks, "
+                f"env.num_envs is {num_envs}, but there are {self.world_size} ranks, "
                 "each of which needs an environment."
             )
-        return split(num_envs, self.count)[self.number]
+        return split(num_envs, self.world_size)[self.rank]
 
     def choose_device(self, name: str) -> torch.device:
         """The device for "cpu", "cuda" or "auto"; each rank sees a GPU of its own from now on.
@@ -93,7 +93,7 @@ class Ranks:
             return choose_device(name)
         show_one_gpu(int(os.environ["LOCAL_RANK"]))
         has_gpu = torch.cuda.is_available()
-        some_have, some_lack = self.agree(has_gpu, not has_gpu)
+        some_have, some_lack = self.all_reduce_max(has_gpu, not has_gpu)
         if some_have and some_lack:
             raise ValueError(
                 f"device is '{name}', but only some ranks have a GPU of their own; "
@@ -104,17 +104,17 @@ class Ranks:
             self._gpus = dist.new_group(backend="nccl", timeout=timedelta(days=1))
         return device
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks: one flat buffer, one all-reduce."""
-        if self.count > 1:
+        if self.world_size > 1:
             self._combine(tensors, torch.cat([x.reshape(-1) for x in tensors]))
             self._met = time.monotonic()
 
-    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast_(self, tensors: Sequence[Tensor]) -> None:
         """Give `tensors` the numbers that they have on the first rank."""
-        if self.count > 1:
+        if self.world_size > 1:
             flat = torch.cat([x.detach().reshape(-1) for x in tensors])
-            self._combine(tensors, flat if self.first else torch.zeros_like(flat))
+            self._combine(tensors, flat if self.is_first else torch.zeros_like(flat))
 
     @torch.no_grad()
     def _combine(self, tensors: Sequence[Tensor], flat: Tensor) -> None:
@@ -124,9 +124,9 @@ class Ranks:
         for x, part in zip(tensors, parts, strict=True):
             x.copy_(part.view(x.shape))
 
-    def total(self, x: Tensor) -> Tensor:
+    def all_reduce(self, x: Tensor) -> Tensor:
         """The sum over the ranks."""
-        if self.count == 1:
+        if self.world_size == 1:
             return x
         result = x.clone()
         self._all_reduce(result)
@@ -134,41 +134,41 @@ class Ranks:
 
     def mean_and_deviation(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of all ranks' numbers, of which one may have none."""
-        total, count = self.total(torch.stack([x.sum(), x.new_tensor(float(x.numel()))]))
+        total, count = self.all_reduce(torch.stack([x.sum(), x.new_tensor(float(x.numel()))]))
         mean = total / count
-        return mean, (self.total((x - mean).square().sum()) / count).sqrt()
+        return mean, (self.all_reduce((x - mean).square().sum()) / count).sqrt()
 
-    def agree(self, *wishes: int) -> list[int]:
+    def all_reduce_max(self, *wishes: int) -> list[int]:
         """The highest number that any rank has, for each of some."""
-        if self.count == 1:
+        if self.world_size == 1:
             return list(wishes)
         highest = torch.tensor(wishes, dtype=torch.int64)
         self._all_reduce(highest, dist.ReduceOp.MAX)
         return highest.tolist()
 
-    def wait_for_first(self) -> None:
+    def barrier(self) -> None:
         """Go on when the first rank comes here, which may have to wait for a slow disk."""
-        if self.count > 1:
+        if self.world_size > 1:
             self._all_reduce(torch.zeros(1), patience_s=START_PATIENCE_S)
 
     def gather(self, x: X) -> list[X]:
         """What each rank has, on the first rank; on the others nothing."""
-        if self.count == 1:
+        if self.world_size == 1:
             return [x]
-        self.agree(0)  # all are here: what follows is quick
-        found = [b""] * self.count if self.first else None
+        self.all_reduce_max(0)  # all are here: what follows is quick
+        found = [b""] * self.world_size if self.is_first else None
         with self._naming_who_is_missing():
             dist.gather_object(_to_bytes(x), found, dst=0, group=self._quick)
         return [_from_bytes(content) for content in found or []]
 
-    def from_first(self, make: Callable[[], X], patience_s: float = START_PATIENCE_S) -> X:
+    def broadcast_object(self, make: Callable[[], X], patience_s: float = START_PATIENCE_S) -> X:
         """What `make` returns on the first rank, which the others wait for.
 
         Where it raises there, RankError on the others.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             return make()
-        content = [_to_bytes(make()) if self.first else b""]
+        content = [_to_bytes(make()) if self.is_first else b""]
         self._all_reduce(torch.zeros(1), patience_s=patience_s)
         with self._naming_who_is_missing():
             dist.broadcast_object_list(content, src=0)
@@ -189,7 +189,11 @@ class Ranks:
         with suppress(RuntimeError):  # the store is gone
             self._store.add("left", 1)
             end = time.monotonic() + LEAVE_S
-            while self.first and self._store.add("left", 0) < self.count and time.monotonic() < end:
+            while (
+                self.is_first
+                and self._store.add("left", 0) < self.world_size
+                and time.monotonic() < end
+            ):
                 time.sleep(POLL_S)
 
     def _all_reduce(
@@ -230,9 +234,9 @@ class Ranks:
         assert self._store is not None
         missing = []
         try:
-            self._store.set(f"misses others/{self.number}", "")
+            self._store.set(f"misses others/{self.rank}", "")
             time.sleep(CENSUS_S)
-            for k in range(self.count):
+            for k in range(self.world_size):
                 if not self._store.check([f"misses others/{k}"]):
                     missing.append(f"rank {k} ({self._store.get(f'who/{k}').decode()})")
         except RuntimeError:  # the store is on the machine of torchrun's own rank 0

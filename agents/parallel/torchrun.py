@@ -27,16 +27,16 @@ def join_ranks() -> Iterator[Ranks]:
         yield ALONE
         return
     patience = timedelta(seconds=START_PATIENCE_S)
-    store, number, count = next(dist.rendezvous("env://", timeout=patience))
-    store = _unwritten(store, number, count)
+    store, rank, world_size = next(dist.rendezvous("env://", timeout=patience))
+    store = _unwritten(store, rank, world_size)
     longest = timedelta(days=1)  # `_all_reduce` sets its own
-    dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=longest)
-    ranks = Ranks(number, count, store)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size, timeout=longest)
+    ranks = Ranks(rank, world_size, store)
     yield ranks
     dist.destroy_process_group()
 
 
-def _unwritten(store: dist.Store, number: int, count: int) -> dist.Store:
+def _unwritten(store: dist.Store, rank: int, world_size: int) -> dist.Store:
     """A part of the store that is these ranks' alone.
 
     torchrun keeps one store over its restarts, where ranks would find the addresses of dead ones.
@@ -44,12 +44,12 @@ def _unwritten(store: dist.Store, number: int, count: int) -> dist.Store:
     own; what an earlier start has left gets an answer too, which nobody reads.
     """
     own = uuid.uuid4().hex
-    if number > 0:
-        store.set(f"caller/{number}", own)
+    if rank > 0:
+        store.set(f"caller/{rank}", own)
         name = _read(store, f"part for/{own}")
-        store.set(f"{name}/called/{number}", "")
+        store.set(f"{name}/called/{rank}", "")
         return dist.PrefixStore(name, store)
-    while silent := [k for k in range(1, count) if not store.check([f"{own}/called/{k}"])]:
+    while silent := [k for k in range(1, world_size) if not store.check([f"{own}/called/{k}"])]:
         for k in silent:
             store.set(f"part for/{_read(store, f'caller/{k}')}", own)
         time.sleep(POLL_S)

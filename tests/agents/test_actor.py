@@ -68,9 +68,13 @@ def test_the_cpus_pass_acts_as_the_plain_one(bootstrap):
         collect(plain, seed=rollout)
         collect(fast, seed=rollout)
         for name in ("obs", "is_first", "last_action", "last_reward", "action", "valid"):
-            assert torch.equal(getattr(fast.host, name), getattr(plain.host, name)), name
+            assert torch.equal(
+                getattr(fast.host_rollout, name), getattr(plain.host_rollout, name)
+            ), name
         for name in ("reward", "discount", "hidden", "cell", "embedding"):
-            torch.testing.assert_close(getattr(fast.host, name), getattr(plain.host, name))
+            torch.testing.assert_close(
+                getattr(fast.host_rollout, name), getattr(plain.host_rollout, name)
+            )
         for a, b in zip(fast.core_state, plain.core_state, strict=True):
             torch.testing.assert_close(a, b)
 
@@ -83,7 +87,7 @@ def test_rows_hold_what_happened(clip):
     for _ in range(3):
         first = len(log)
         collect(actor)
-        r = actor.host
+        r = actor.host_rollout
         for t in range(T):
             np.testing.assert_array_equal(r.is_first[t], ended)
             actions, result, next_obs = log[first + t]
@@ -103,7 +107,7 @@ def test_lost_steps_are_marked_and_open_an_episode():
     env.lose = {3: [1], 7: [0, 2]}
     actor = make_actor(bootstrap=True, env=env)
     ended = collect_rollout([actor], torch.ones(T, B, actor.agent.num_actions))
-    r = actor.host
+    r = actor.host_rollout
     lost = torch.zeros(T, B, dtype=torch.bool)
     lost[3, 1] = lost[7, 0] = lost[7, 2] = True
     assert torch.equal(r.valid, ~lost)
@@ -126,7 +130,7 @@ def test_acting_memory_equals_learning_memory():
     actor = make_actor()
     for _ in range(3):
         collect(actor)
-        r = actor.host
+        r = actor.host_rollout
         _, after_row_T_minus_1 = actor.agent.unroll(
             r.obs[:-1], r.last_action[:-1], r.last_reward[:-1], r.is_first[:-1],
             CoreState(r.hidden, r.cell),
@@ -167,17 +171,17 @@ def test_all_that_the_network_reads_is_uploaded_in_time(stream, monkeypatch):
         collect(plain), collect(actor)
         for name in ("obs", "last_action", "last_reward", "action", "reward", "discount"):
             there = getattr(elsewhere, name)
-            assert torch.equal(there, getattr(plain.host, name)), name
-            assert torch.equal(there, getattr(actor.host, name)), name
-        assert torch.equal(elsewhere.embedding, plain.host.embedding)
+            assert torch.equal(there, getattr(plain.host_rollout, name)), name
+            assert torch.equal(there, getattr(actor.host_rollout, name)), name
+        assert torch.equal(elsewhere.embedding, plain.host_rollout.embedding)
 
 
 def test_timeout_adds_the_value_of_the_last_observation_and_nothing_else():
     with_bootstrap, without = make_actor(bootstrap=True), make_actor()
     log = record(with_bootstrap)
     collect(with_bootstrap), collect(without)
-    r = with_bootstrap.host
-    difference = r.reward - without.host.reward
+    r = with_bootstrap.host_rollout
+    difference = r.reward - without.host_rollout.reward
     truncated = np.stack([result.truncated for _, result, _ in log])
     assert truncated.any()
     assert not difference[~torch.from_numpy(truncated)].any()
