@@ -1,4 +1,9 @@
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no clock: a busy machine is no fault.
+settings.register_profile("tests", derandomize=True, deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture

@@ -52,6 +52,23 @@ def test_every_environment_plays_its_share():
     assert all(episode.length >= 1 for episode in episodes)
 
 
+class Unequal(RandomEnds):
+    """Episodes of environment i last 4 i + 1 steps."""
+
+    def step_into(self, actions, obs):
+        result = super().step_into(actions, obs)
+        self.clock += 1
+        ended = self.clock == 4 * np.arange(self.num_envs) + 1
+        self.clock[ended] = 0
+        return result._replace(terminated=ended, truncated=np.zeros_like(ended))
+
+
+def test_short_episodes_are_not_favoured():
+    env = Unequal(2)
+    lengths = [episode.length for episode in evaluate(make_agent(env), env, 6)]
+    assert lengths == [1, 1, 1, 5, 5, 5]
+
+
 def test_same_seed_same_episodes_and_greedy_differs():
     def play(**settings):
         env = RandomEnds(2)
@@ -171,19 +188,22 @@ def test_command_evaluates_a_run_and_films_it(monkeypatch, tmp_path, capsys, no_
         assert reader.get_data(0).shape == (288, 384, 3)
 
 
-def test_seeds_of_the_command_share_no_episode(monkeypatch, tmp_path, no_figures):
+def test_seeds_share_no_episode_and_greedy_is_passed_on(monkeypatch, tmp_path, no_figures):
     monkeypatch.chdir(tmp_path)
     for module in (learners, command):
         monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomEnds(n))
     assert train("total_frames=60") == 0
     seeds = []
-    monkeypatch.setattr(
-        command, "evaluate", lambda agent, env, n, seed, *_: seeds.append(seed) or [EPISODE] * n
-    )
-    for seed in range(3):
-        run = str(FOLDER / "none/seed_1")
-        assert command.main([run, "episodes=7", "num_envs=3", f"seed={seed}"]) == 0
-    assert seeds == [2**30, 2**30 + 3, 2**30 + 6]
+
+    def evaluate(agent, env, episodes, seed, greedy, *_):
+        seeds.append((seed, greedy))
+        return [EPISODE] * episodes
+
+    monkeypatch.setattr(command, "evaluate", evaluate)
+    run = str(FOLDER / "none/seed_1")
+    for more in ("seed=0", "seed=1", "greedy=true"):
+        assert command.main([run, "episodes=7", "num_envs=3", more]) == 0
+    assert seeds == [(2**30, False), (2**30 + 3, False), (2**30, True)]
     assert command.main([run, "seed=20000"]) == 2
 
 

@@ -17,8 +17,10 @@ class SquareAux(nn.Module):
         super().__init__()
         self.w = nn.Parameter(torch.full((size,), 0.7))
         self.calls = 0
+        self.given: tuple = ()
 
     def forward(self, embedding, context, action, is_first, generator):
+        self.given = action.clone(), is_first.clone(), torch.rand((), generator=generator)
         loss = (self.w * embedding + context).square().mean()
         sometimes = torch.tensor([0.0, 1.0, torch.nan if self.calls % 2 else 2.0])
         self.calls += 1

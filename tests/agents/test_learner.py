@@ -1,5 +1,7 @@
 """The learner: who gets which gradient, and what stops or teaches nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import nn
 
 from agents.a2c import a2c_loss
-from agents.config import NetworkConfig
+from agents.config import AgentConfig, NetworkConfig
 from agents.encoders import ENCODER_CLASSES, MLPEncoder
 from agents.learner import NORM_INTERVAL
 from agents.networks import CoreState
@@ -37,6 +39,12 @@ def test_one_update_equals_plain_autograd_and_optimizer(at_norm_interval):
     agent_parameters = list(agent.parameters())
     total = a2c + 0.3 * 20 * aux_loss  # T * B = 20 times the mean
     expected = torch.autograd.grad(total, agent_parameters, retain_graph=True)
+    norms = {}
+    for name, loss in (("a2c", a2c), ("aux", 0.3 * 20 * aux_loss)):
+        trunk = torch.autograd.grad(
+            loss, agent_parameters[learner._trunk], retain_graph=True, materialize_grads=True
+        )
+        norms[name] = torch.sqrt(sum(g.square().sum() for g in trunk)).item()
     (expected_head,) = torch.autograd.grad(20 * aux_loss, [aux.w])
     norm = torch.sqrt(sum(g.square().sum() for g in expected))
     assert norm > 0.5
@@ -50,6 +58,38 @@ def test_one_update_equals_plain_autograd_and_optimizer(at_norm_interval):
     learner.update()
     for p, q in zip(parameters(learner), reference, strict=True):
         torch.testing.assert_close(p, q.detach(), rtol=1e-5, atol=1e-7)
+    action, is_first, _ = aux.given
+    assert torch.equal(action, r.action)
+    assert torch.equal(is_first, r.is_first)
+    if at_norm_interval:
+        measured = learner.metrics()
+        for name, norm in norms.items():
+            assert measured[f"grad_norm_{name}_trunk"] == pytest.approx(norm, rel=1e-4)
+
+
+CHANGES = {  # of the settings of `make_learner`
+    "learning_rate": 2e-3, "learning_rate_decay": False, "rmsprop_epsilon": 1e-3,
+    "rmsprop_bias_correction": True, "max_grad_norm": 0.1, "discount": 0.5, "gae_lambda": 0.5,
+    "entropy_cost": 0.1, "value_cost": 0.7, "clip_rewards": False, "normalize_advantages": True,
+    "bootstrap_on_timeout": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_changes_what_is_learned(name):
+    def learned(**settings):
+        learner = make_learner(total_frames=320, **settings)
+        for _ in range(2):
+            learner.collect()
+            learner.update()
+        return torch.cat([p.flatten() for p in parameters(learner)])
+
+    assert not torch.equal(learned(), learned(**{name: CHANGES[name]}))
+
+
+def test_no_setting_is_left_out_there():
+    names = {field.name for field in dataclasses.fields(AgentConfig)}
+    assert names == CHANGES.keys() | {"network", "unroll_length", "compile"}
 
 
 def test_gradients_reach_whom_they_should():

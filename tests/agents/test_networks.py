@@ -100,6 +100,34 @@ def test_deep_network_is_the_published_one():
     assert sum(p.numel() for p in agent.parameters()) == pytest.approx(1.6e6, rel=0.06)
 
 
+def test_the_deep_encoder_computes_the_published_one():
+    """Three sections: convolution, pooling, two residual blocks; a ReLU before and after fc."""
+    F = torch.nn.functional
+    encoder = image_agent("deep", shape=(29, 37, 3), hidden=11).encoder
+    images = torch.randint(256, (2, 29, 37, 3), dtype=torch.uint8)
+    convolutions = iter([m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d)])
+
+    def convolve(x):
+        layer = next(convolutions)
+        return F.conv2d(x, layer.weight, layer.bias, padding=1)
+
+    x = images.permute(0, 3, 1, 2) / 255
+    for _ in range(3):
+        x = F.max_pool2d(convolve(x), 3, 2, 1)
+        for _ in range(2):
+            x = x + convolve(torch.relu(convolve(torch.relu(x))))
+    expected = torch.relu(encoder.fc(torch.relu(x).permute(0, 2, 3, 1).flatten(1)))
+    torch.testing.assert_close(encoder(images), expected)
+
+
+def test_the_encoder_of_vectors_has_two_tanh_layers():
+    encoder = vector_agent().encoder
+    x = torch.randn(7, encoder.fc1.in_features)
+    hidden = torch.tanh(x @ encoder.fc1.weight.T + encoder.fc1.bias)
+    expected = torch.tanh(hidden @ encoder.fc2.weight.T + encoder.fc2.bias)
+    torch.testing.assert_close(encoder(x), expected)
+
+
 def test_bfloat16_is_close_to_float32_but_not_equal():
     exact, rounded = (image_agent(precision=p) for p in ("float32", "bfloat16"))
     rows = inputs(7, 3, 0.1)

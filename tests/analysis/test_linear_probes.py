@@ -46,6 +46,22 @@ def test_noise_tells_nothing() -> None:
     assert score.low < score.value < score.high
 
 
+def test_the_interval_holds_95_percent_of_resampled_episodes() -> None:
+    code = coded(NUMBERS + 2.0 * RNG.normal(size=NUMBERS.shape))
+    predicted = held_out_predictions(code, NUMBERS, EPISODE)
+    draws = np.random.default_rng(3)
+    rows = [np.flatnonzero(e == EPISODE) for e in range(EPISODES)]
+    values = []
+    for _ in range(1000):
+        drawn = np.concatenate([rows[e] for e in draws.integers(0, EPISODES, EPISODES)])
+        values.append(r2_score(NUMBERS[drawn], predicted[drawn], multioutput="variance_weighted"))
+    score = probe(code, NUMBERS, EPISODE)
+    low, high = np.quantile(values, [0.025, 0.975])
+    width = high - low
+    assert score.low == pytest.approx(low, abs=0.1 * width)
+    assert score.high == pytest.approx(high, abs=0.1 * width)
+
+
 def test_scores_are_scikit_learns() -> None:
     """Of the vector as a whole: a number that varies more counts more."""
     code = coded(NUMBERS + 2.0 * RNG.normal(size=NUMBERS.shape))

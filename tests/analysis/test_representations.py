@@ -98,20 +98,33 @@ def test_codes_and_facts_are_of_the_same_step(monkeypatch):
     env = LabsimVectorEnv(LEVEL, 13)
     pictures = np.empty((13, 72, 96, 3), np.uint8)
 
+    class Negative(Mirror):
+        def unroll(self, *inputs):
+            output, memory = super().unroll(*inputs)
+            return output._replace(embedding=-output.embedding), memory
+
     def redraw(level, state):
         env.set_state(state)
         env.render_into(pictures)
         return {"picture": pictures.astype(np.float32).mean(axis=(1, 2, 3))[:, None]}
 
     monkeypatch.setattr(representations, "read_facts", redraw)
-    monkeypatch.setattr(representations, "make_networks", lambda *_: (Mirror(), Mirror()))
+    monkeypatch.setattr(representations, "make_networks", lambda *_: (Mirror(), Negative()))
+    seeds = []
+    reset = LabsimVectorEnv.reset_into
+    monkeypatch.setattr(
+        LabsimVectorEnv,
+        "reset_into",
+        lambda env, own, obs: seeds.extend(own) or reset(env, own, obs),
+    )
     played = record(RUN, episodes=13, rows=13 * 100)
     env.close()
+    assert seeds == list(range(2**30, 2**30 + 13)), "which training never uses"
     every = 3  # of an episode's 300 steps
     assert (played.episode == np.tile(np.arange(13), 100)).all()
-    for network in ("trained", "untrained"):
+    for network, sign in (("trained", 1), ("untrained", -1)):
         np.testing.assert_allclose(
-            played.codes[network, "z"], played.facts["picture"], rtol=1e-4, err_msg=network
+            played.codes[network, "z"], sign * played.facts["picture"], rtol=1e-4, err_msg=network
         )
         reward, action, first, count = played.codes[network, "c"].T
         assert (count == np.repeat(1 + every * np.arange(100), 13)).all()  # each step once

@@ -16,6 +16,7 @@ from tests.envs.pool_envs import (
     Clock,
     Continuous,
     LeavesNote,
+    SucceedsAtItsEnd,
     Unmade,
     Walk,
     running,
@@ -57,6 +58,16 @@ def test_equals_gymnasiums_vector_env(groups, per_worker, processes, pool_of):
         assert not result.lost.any()
     assert ends > 20
     truth.close()
+
+
+def test_a_success_in_an_episodes_last_step_counts(pool_of):
+    pool = pool_of(SucceedsAtItsEnd, 2)
+    obs = begun(pool)
+    for step in range(1, 8):
+        result = pool.step_into(np.ones(2, int), obs)
+        assert result.terminated.tolist() == [step % 3 == 0] * 2
+        expected = 0.5 if step % 3 == 0 else np.nan
+        np.testing.assert_array_equal(result.success_seconds, np.float32([expected] * 2))
 
 
 def test_first_episodes_are_staggered_by_the_seed(pool_of):

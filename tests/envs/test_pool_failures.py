@@ -26,6 +26,14 @@ from tests.envs.pools import begun, pids, workers
 pytestmark = pytest.mark.slow  # starts processes
 
 
+@pytest.mark.parametrize(("seed", "low"), [(2**30, 2**30), (2**31 - 1, 2**30), (0, 0), (7, 0)])
+def test_seeds_after_a_failure_stay_training_s_or_evaluations(seed, low):
+    drawn = [worker_group._next_seed(seed, begun) for begun in range(1, 60)]
+    assert min(drawn) >= low
+    assert max(drawn) < low + 2**30
+    assert len(set(drawn)) == 59
+
+
 def test_killed_and_stopped_workers_are_replaced(pool_of, caplog):
     """Five times in a row; the other environments notice nothing."""
     pool = pool_of(Clock, 5, envs_per_worker=1, timeout_s=2.0)

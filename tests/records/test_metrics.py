@@ -3,6 +3,7 @@
 import csv
 import math
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -105,6 +106,14 @@ def test_resumed_records_equal_uninterrupted_ones(tmp_path):
         }
     events = EventAccumulator(str(killed)).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(100, 1), (200, 2), (300, 3)]
+
+
+def test_the_recent_return_is_of_the_last_hundred_episodes(tmp_path):
+    metrics = Metrics(tmp_path, every_frames=10**6)
+    assert metrics.recent_return is None
+    metrics.add(50, [Episode(1000.0 if k < 7 else float(k), 5, []) for k in range(107)])
+    metrics.state_dict()
+    assert metrics.recent_return == np.mean(range(7, 107))
 
 
 def test_an_evaluation_after_the_last_row_stays_in_tensorboard(tmp_path):

@@ -14,6 +14,7 @@ from records.run_folder import RunFolder
 from studies import local, run
 from studies.start import LOG
 from studies.state import state
+from tests.envs.pool_envs import wait_until
 
 PLAN = {
     "run_root": "runs",
@@ -83,8 +84,7 @@ def test_a_signal_reaches_every_run_once_and_ends_the_study(plan, monkeypatch, t
     folders = [tmp_path / f"runs/labsim/room_watermaze/a2c_laptop/{a}/seed_2" for a in PLAN["arms"]]
 
     def interrupt():
-        while not all((folder / "ready").exists() for folder in folders):
-            pass
+        assert wait_until(lambda: all((folder / "ready").exists() for folder in folders))
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=interrupt)
@@ -117,6 +117,18 @@ def test_dry_run_prints_commands_and_an_estimate_from_runs_begun(plan, tmp_path,
     assert shown.count("python train_agent.py env=room_watermaze aux=") == 4
     assert "3,800 frames are left: 0.0 hours with slots=2 at 200 frames/s each" in shown
     assert [path.name for path in folder.iterdir()] == ["progress.csv"]
+
+
+def test_the_estimate_counts_slots_and_the_commands_cores(plan, tmp_path, capsys):
+    text = (tmp_path / "plan.yaml").read_text()
+    (tmp_path / "plan.yaml").write_text(text.replace("=1000", "=1e9"))
+    folder = tmp_path / "runs/labsim/room_watermaze/a2c_laptop/none/seed_2"
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text("frames,seconds\n100,1.0\n200,1.5\n")
+    assert run.main([plan, "slots=2", "cores=3", "gpus=1", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "2777.8 hours with slots=2 at 200 frames/s each" in shown
+    assert shown.count("threads=3 device=cuda") == 4
 
 
 def test_mistakes_are_one_sentence(plan, capsys):

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import yaml
 from studies import run, slurm
 from studies.plan import planned_runs, read_plan
 from studies.start import LOG, Machine
+from tests.envs.pool_envs import wait_until
 
 PLAN = {
     "run_root": "runs",
@@ -117,8 +117,7 @@ def test_a_warned_task_saves_and_is_queued_again(plan, monkeypatch):
     before = signal.signal(signal.SIGUSR2, warn)
 
     def send():
-        while not (folder / "ready").exists():
-            time.sleep(0.01)
+        assert wait_until((folder / "ready").exists)
         os.kill(warned._process.pid, signal.SIGUSR2)  # Slurm's reaches the run as well
         os.kill(os.getpid(), signal.SIGUSR2)
 
