@@ -114,8 +114,7 @@ class AgentOutput(NamedTuple):
 class Agent(nn.Module):
     """Encoder, core and heads.
 
-    Acting, learning and evaluation call `encode` and `unroll_core`, which ends in `heads`; acting
-    is T = 1. `unroll` is the two in one.
+    `unroll` is `encode`, then `unroll_core`, which ends in `heads`. Acting is T = 1.
 
     Without a core the context is the embedding, and the memory stays as it is.
 

@@ -56,8 +56,8 @@ class Pass(Protocol):
 def sample_actions(logits: Tensor, exponential_noise: Tensor | None) -> Tensor:
     """Draw actions [B] int64 from the softmax of logits [B, A]; without noise take the likeliest.
 
-    exponential_noise: [B, A], positive. The race that it decides draws from the softmax without
-    multinomial's check of its input, which would stall a GPU (Gumbel-max in another form).
+    exponential_noise: [B, A], e ~ Exp(1): argmax(softmax(logits) / e) is a sample of the softmax
+    (Gumbel-max in exponential form). torch.multinomial, which checks its input, would stall a GPU.
     """
     if exponential_noise is None:
         return logits.argmax(-1)
@@ -67,11 +67,10 @@ def sample_actions(logits: Tensor, exponential_noise: Tensor | None) -> Tensor:
 class PlainPass:
     """The agent's own methods `encode` and `unroll_core`, and PyTorch's gradients of them.
 
-    Acting is a rollout of one row. Learning takes the embeddings from acting and unrolls the core
-    over all rows at once, as PyTorch's LSTM wants it. The encoder's activations are not kept
-    from acting: those of the deep network take 2 MB an image, 6 GB in a rollout of the paper's. It
-    embeds once more, a part of the images after the other, and differentiates each part at once.
-    So the network must give the same twice: no dropout.
+    Acting runs one row. Learning takes the embeddings from acting, unrolls the core over all rows
+    at once, then encodes the images again chunk by chunk and differentiates each chunk (activation
+    checkpointing: the deep encoder's activations take 2 MB an image, 6 GB in a rollout of the
+    paper's). So the encoder must be deterministic: no dropout.
 
     Args:
         agent: the network.

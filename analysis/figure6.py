@@ -1,4 +1,4 @@
-"""Figure 6 of the CPC paper anew: A2C and A2C + CPC on the five levels, as figure and table.
+"""Figure 6 of the CPC paper, reproduced: A2C and A2C + CPC on the five levels, and a table.
 
 Run as `python -m analysis.figure6 [RUN...] [--out FIGURE]`. Without folders it reads
 benchmarks/results/study. It draws FIGURE (a panel per level, A2C black, A2C + CPC red, each seed
@@ -73,10 +73,10 @@ ARMS_NOTE = (
 COMPARISON_NOTE = (
     f'Verdict: where the 95 % intervals of the final return are separated, "{HELPS}" or "{HURTS}" '
     f'{BY_FINAL_RETURN}; else {OVER_TRAINING}, if those of the mean are; else "{NO_DIFFERENCE}". '
-    "Separated: CPC's interval lies wholly above or below A2C's. Two scores on several levels are "
-    "many looks: of equal arms, too, one may be separated by chance. P(improvement): how probably "
-    "a seed of A2C + CPC beats one of A2C; all levels: their mean, seeds resampled within levels "
-    "and arms. An interval of 1.00 to 1.00 says that no two seeds overlap, not that none could. "
+    "Separated: CPC's interval lies wholly above or below A2C's. There is no correction for "
+    "multiple comparisons: with two scores on several levels one may be separated by chance. "
+    "P(improvement): how probably a seed of A2C + CPC beats one of A2C; all levels: their mean, "
+    "seeds resampled within levels and arms. An interval of 1.00 to 1.00 says that no two seeds overlap, not that none could. "
     "After: the frames, and their share of the run, at which CPC's return over the tenth of "
     "training before first reaches what A2C's is at the end; both are those of the seeds together, "
     "and there is no interval. Where both arms have levelled off, it means little."
@@ -223,7 +223,7 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine(
-        "python -m analysis.figure6", "Draw figure 6 of the CPC paper anew.", default=STUDY
+        "python -m analysis.figure6", "Reproduce figure 6 of the CPC paper.", default=STUDY
     )
     parser.add_argument(
         "--out",

@@ -4,7 +4,7 @@ The package knows no agent and no environment. What `CPC` takes are rows in time
 each of B sequences:
 
 embedding (z)   f32 [T+1, B, E]: the encoder's output for each observation. The targets, and the
-                wrong answers.
+                negatives.
 context (c)     f32 [T+1, B, H]: the recurrent net's output after each observation. c of row t
                 predicts z of the rows t+1 .. t+K.
 action          i64 [T, B], for name="cpc_action" alone. Where there are no actions (speech, text,

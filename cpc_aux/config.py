@@ -23,9 +23,9 @@ class AuxConfig:
                 measures how well its memory predicts.
     trains      what that gradient enters: both, or of embedding (z) and context (c) only the one.
                 The context's goes on through the recurrent core to the encoder.
-    negatives   where the wrong answers come from, see `cpc_aux.negatives`. The default needs no
-                other environments, and came within 0.3 points of the best in the paper's ablation
-                (audio, table 2).
+    negatives   where they come from, see `cpc_aux.negatives`. The default needs no other
+                environments, and came within 0.3 points of the best in the paper's ablation (audio,
+                table 2).
     anchors     time steps per unroll to predict from, drawn anew each time; None: all of them.
     predictor   linear: one map W_k per step. gru: a recurrent net over the horizon and one map.
     """

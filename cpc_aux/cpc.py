@@ -54,10 +54,10 @@ class CPC(nn.Module):
     The loss is InfoNCE, the mean over the valid pairs (t, t+k) of each k, then over the k that
     have any. Gradients reach z (as positive and as negative) and c alike.
 
-    `own_share` may be set where these environments are a part of a batch: from what they have of
-    something, [K] numbers, it makes their share of what the whole batch has, as large as they are
-    in number. Then losses and metrics, averaged over the parts by their number of environments,
-    are the means over all pairs of the batch.
+    `own_share` may be set where these environments are a part of a larger batch (data-parallel
+    training): it maps their counts of pairs [K] to the whole batch's counts times their share of
+    the environments. Losses and metrics, averaged over the parts by their number of environments,
+    are then the means over all pairs of the batch.
 
     [1] van den Oord, Li, Vinyals 2018, "Representation Learning with Contrastive Predictive
         Coding", arXiv 1807.03748; in reinforcement learning: section 3.4.

@@ -4,9 +4,9 @@ A pair (k, t, b) predicts z[t+k, b] from what environment b's agent knew at t. I
 that target, the positive, and:
 
 pool        the targets of all valid pairs with the same k: every anchor, every environment.
-others      the pool without the pairs of the own environment.
+others      the pool without the pairs of the same environment.
 same_step   the pool's pairs with the same t: the same moment in the other environments.
-sequence    all other embeddings of the own environment's rollout, rows 0..T, before and after t,
+sequence    all other embeddings of the same environment's rollout, rows 0..T, before and after t,
             also those of another episode (the only strategy that takes targets of no valid pair).
 
 Here all logits are made at once, as a GPU wants them: those of `pool` and `others` take 4 K (A B)^2
@@ -18,7 +18,7 @@ A valid pair whose only candidate is the positive counts, with loss 0 and accura
 With N candidates, log N - loss is a lower bound on the mutual information I(z[t+k]; c[t]) for
 `pool` only, because InfoNCE needs its negatives to be draws from p(z[t+k]), whatever the positive
 (and independent of each other, which neighbouring time steps are not quite). The other strategies
-draw from a distribution that depends on the own environment or on t: for them log N - loss only
+draw from a distribution that depends on the environment or on t: for them log N - loss only
 says how far the loss lies below chance.
 """
 
@@ -69,7 +69,7 @@ def same_step(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid
 
 
 def sequence(predictions: Tensor, embedding: Tensor, target_rows: Tensor, valid: Tensor) -> Scores:
-    """Score all embeddings of the own environment's rollout."""
+    """Score all embeddings of the same environment's rollout."""
     horizon, num_anchors, num_envs, _ = predictions.shape
     num_rows = len(embedding)
     by_env = predictions.permute(2, 1, 0, 3).reshape(num_envs, num_anchors * horizon, -1)

@@ -68,8 +68,7 @@ class Metrics:
         state: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        # Checkpoints that are older than evaluation within a run have no such key.
-        state = EMPTY if state is None else {"evaluated": 0, **state}
+        state = EMPTY if state is None else {"evaluated": 0, **state}  # version 2 may lack the key
         require_form(state, EMPTY, "the checkpoint's metrics")
         returns = state["recent_returns"]
         require_form(returns, [0.0] * len(returns), "the checkpoint's metrics.recent_returns")

@@ -2,7 +2,7 @@
 
 What belongs to one horizon fits a core's cache, if its backward pass follows its forward pass at
 once; pairs that reach beyond the rollout can be left out; and each core can have horizons of its
-own. `CPC._pair_losses`, all pairs in one tensor and then autograd, is the truth.
+own. `CPC._pair_losses`, all pairs in one tensor and then autograd, is the reference.
 """
 
 import os

@@ -169,3 +169,18 @@ def test_how_often_five_seeds_tell_the_truth() -> None:
     assert 0.87 < np.mean((a.low < 0) & (a.high > 0)) < 0.93
     assert np.mean((a.low > b.high) | (a.high < b.low)) < 0.04
     assert 0.55 < np.mean(a.high < b.low + 2) < 0.65
+
+
+@pytest.mark.slow
+def test_intervals_of_five_seeds_are_as_the_module_says() -> None:
+    """Coverage of the truth, separation of equal arms and of arms two deviations apart."""
+    rng = np.random.default_rng(0)
+
+    def estimates(mean: float) -> list[Estimate]:
+        return [estimate_of_seeds(rng.normal(mean, 1.0, 5)) for _ in range(400)]
+
+    one, equal, other = estimates(0.0), estimates(0.0), estimates(2.0)
+    assert np.mean([e.low <= 0 <= e.high for e in one]) == pytest.approx(0.90, abs=0.05)
+    separated = [[a.side_of(b) != 0 for a, b in zip(one, x, strict=True)] for x in (equal, other)]
+    assert np.mean(separated[0]) == pytest.approx(0.02, abs=0.02)
+    assert np.mean(separated[1]) == pytest.approx(0.60, abs=0.08)
