@@ -172,15 +172,14 @@ def test_how_often_five_seeds_tell_the_truth() -> None:
 
 
 @pytest.mark.slow
-def test_intervals_of_five_seeds_are_as_the_module_says() -> None:
-    """Coverage of the truth, separation of equal arms and of arms two deviations apart."""
+def test_intervals_of_five_seeds_separate_as_often_as_the_module_says() -> None:
+    """Of equal arms, and of arms that are two standard deviations of a seed apart."""
     rng = np.random.default_rng(0)
 
     def estimates(mean: float) -> list[Estimate]:
         return [estimate_of_seeds(rng.normal(mean, 1.0, 5)) for _ in range(400)]
 
     one, equal, other = estimates(0.0), estimates(0.0), estimates(2.0)
-    assert np.mean([e.low <= 0 <= e.high for e in one]) == pytest.approx(0.90, abs=0.05)
     separated = [[a.side_of(b) != 0 for a, b in zip(one, x, strict=True)] for x in (equal, other)]
     assert np.mean(separated[0]) == pytest.approx(0.02, abs=0.02)
     assert np.mean(separated[1]) == pytest.approx(0.60, abs=0.08)
