@@ -114,9 +114,8 @@ def run_request(request: RunRequest, signals: StopSignals, ranks: Ranks) -> int:
     if config is None:
         return MISTAKE
     try:
-        config = (
-            ranks.broadcast_object(lambda: request.config) or config
-        )  # its machine's files count
+        # The first rank's machine has the files that count.
+        config = ranks.broadcast_object(lambda: request.config) or config
         with RunFolder(config.folder, ranks) as folder:
             train(config, folder, signals, ranks)
         if ranks.is_first:
