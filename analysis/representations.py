@@ -19,6 +19,7 @@ from agents.batched_env import episode_ended
 from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
 from agents.networks import Agent, AgentOutput
+from analysis.probe_table import CODES, TRAINED, UNTRAINED
 from configs import RunConfig, config_of_run
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.facts import Facts, read_facts
@@ -26,8 +27,7 @@ from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 
-NETWORKS = ("trained", "untrained")
-CODES = ("z", "c")
+NETWORKS = (TRAINED, UNTRAINED)
 REWARD_WINDOWS_SECONDS = (1, 3)
 EPISODES, ROWS = 64, 10_000
 

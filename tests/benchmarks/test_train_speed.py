@@ -16,6 +16,6 @@ def test_json_has_the_papers_preset_at_the_top(monkeypatch, capsys):
         assert speeds["agent_steps_per_s"] > 0
         assert abs(speeds["frames_per_s"] - 4 * speeds["agent_steps_per_s"]) <= 2
         assert 0 < speeds["sgemm_fraction"] < 1.5
-        assert math.isfinite(speeds["cpc_overhead"])
+        assert -1 < speeds["cpc_overhead"] < math.inf
     assert result["mflop_per_agent_step"] == 20.66
     assert (result["threads"], result["backend"]) == (1, "a backend")
