@@ -1,5 +1,6 @@
 """Tiny batches of environments with known answers, behind the batched interface of the agents."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ class Result(NamedTuple):
     lost: np.ndarray | None = None
 
 
-class KnownAnswerEnv:
+class KnownAnswerEnv(ABC):
     """Base: vectors of `size` floats, `num_actions` actions, a step counter and a random stream."""
 
     size = 3
@@ -55,11 +56,12 @@ class KnownAnswerEnv:
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         vars(self).update({name: array.copy() for name, array in state.items()})
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - there is nothing to free
         pass
 
+    @abstractmethod
     def observe(self, obs: np.ndarray) -> None:
-        raise NotImplementedError
+        """Write what each environment shows."""
 
 
 class CueMemory(KnownAnswerEnv):
