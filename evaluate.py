@@ -38,7 +38,6 @@ from analysis.references import random_return
 from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
 from envs import first_wait, make_vec_env
 from envs.pool import WorkerError
-from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
 from records.failures import sentence
 from records.progress import EpisodeCount
@@ -150,14 +149,8 @@ def play(
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
             watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
-        seed = FIRST_EVALUATION_SEED + settings.seed * num_envs  # environment i has seed + i
-        try:
-            episodes = evaluate(
-                agent, env, settings.episodes, seed, settings.greedy, watch, count.show
-            )
-        except EpisodesLostError as error:
-            cause = getattr(env, "last_failure", None)
-            raise EpisodesLostError(f"{error}; {cause}") from error
+        seed, greedy = settings.first_seed, settings.greedy
+        episodes = evaluate(agent, env, settings.episodes, seed, greedy, watch, count.show)
         return episodes, getattr(env, "worker_restarts", 0)  # labsim has no workers
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from agents.batched_env import BatchedEnv, episode_ended
+from agents.batched_env import BatchedEnv, StepResult, episode_ended
 from agents.devices import one_thread
 from agents.episodes import Episode, EpisodeTracker
-from agents.networks import Agent
+from agents.networks import Agent, AgentOutput
 from agents.passes import sample_actions
 from agents.sb3.agent import SB3Agent
 from episode_seeds import FIRST_EVALUATION_SEED
@@ -21,7 +22,41 @@ MAX_LOST_STEPS = 10  # or as many as there were episodes
 
 
 class EpisodesLostError(Exception):
-    """Environments fail more often than they end an episode; the message gives the numbers."""
+    """Environments fail more often than they end an episode; the message says why they do."""
+
+
+class Playing:
+    """An agent that plays B environments step by step, and what it keeps between two steps.
+
+    `see` the observations, choose actions, step the environments, then tell what was `acted`.
+    """
+
+    def __init__(self, agent: Agent | SB3Agent, num_envs: int) -> None:
+        self.agent = agent
+        self._core_state = agent.initial_state(num_envs)
+        self.device = self._core_state.hidden.device
+        self._last_action = torch.full((num_envs,), -1)
+        self._last_reward = torch.zeros(num_envs)
+        self._is_first = torch.ones(num_envs, dtype=torch.bool)
+
+    @torch.no_grad()
+    def see(self, obs: np.ndarray) -> AgentOutput:
+        """The agent's outputs [1, B, ...] for the observations [B, ...] of all environments."""
+        output, self._core_state = self.agent.unroll_core(
+            self.agent.encode(torch.from_numpy(obs).to(self.device).unsqueeze(0)),
+            self._last_action.to(self.device).unsqueeze(0),
+            self._last_reward.to(self.device).unsqueeze(0),
+            self._is_first.unsqueeze(0),
+            self._core_state,
+        )
+        return output
+
+    def acted(self, action: Tensor, result: StepResult) -> None:
+        """Keep for the next step what action [B] (on the host) has led to."""
+        self._is_first = torch.from_numpy(episode_ended(result))
+        reward = torch.from_numpy(result.reward).clamp(-1, 1)
+        self._last_action = torch.where(self._is_first, -1, action)
+        self._last_reward = torch.where(self._is_first, 0.0, reward)
 
 
 @one_thread()  # the environments have the other cores
@@ -44,34 +79,24 @@ def evaluate(
     Raises EpisodesLostError: environments failed in more than MAX_LOST_STEPS steps, and more often
     than episodes ended.
     """
-    device = next(agent.parameters()).device
     B = env.num_envs
     share = [episodes // B + (i < episodes % B) for i in range(B)]
     played: list[list[Episode]] = [[] for _ in range(B)]
     tracker = EpisodeTracker(B, stagger=False)
-    generator = torch.Generator(device).manual_seed(seed)
+    playing = Playing(agent, B)
+    generator = torch.Generator(playing.device).manual_seed(seed)
     space = env.single_observation_space
     obs = np.empty((B, *space.shape), space.dtype)
     env.reset_into(range(seed, seed + B), obs)
-    is_first = torch.ones(B, dtype=torch.bool)
-    last_action = torch.full((B,), -1)
-    last_reward = torch.zeros(B)
-    core_state = agent.initial_state(B)
     lost_steps = 0
     while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
         if watch is not None and not played[0]:
             watch(obs[0])
-        noise = torch.empty(B, agent.num_actions, device=device).exponential_(generator=generator)
-        with torch.no_grad():
-            output, core_state = agent.unroll_core(
-                agent.encode(torch.from_numpy(obs).to(device).unsqueeze(0)),
-                last_action.to(device).unsqueeze(0),
-                last_reward.to(device).unsqueeze(0),
-                is_first.unsqueeze(0),
-                core_state,
-            )
-        action = sample_actions(output.logits[0], None if greedy else noise).cpu()
+        logits = playing.see(obs).logits[0]  # [B, A]
+        noise = torch.empty_like(logits).exponential_(generator=generator)
+        action = sample_actions(logits, None if greedy else noise).cpu()
         result = env.step_into(action.numpy(), obs)
+        playing.acted(action, result)
         for i, episode in tracker.add(result):
             if len(played[i]) < share[i]:
                 played[i].append(episode)
@@ -80,13 +105,10 @@ def evaluate(
             progress(done)
         lost_steps += result.lost is not None and bool(result.lost.any())
         if lost_steps > max(MAX_LOST_STEPS, done):
+            cause = getattr(env, "last_failure", None)
             raise EpisodesLostError(
-                f"environments failed {lost_steps} times while {done} episodes ended"
+                f"environments failed {lost_steps} times while {done} episodes ended; {cause}"
             )
-        is_first = torch.from_numpy(episode_ended(result))
-        reward = torch.from_numpy(result.reward).clamp(-1, 1)
-        last_action = torch.where(is_first, -1, action)
-        last_reward = torch.where(is_first, 0.0, reward)
     return [episode for done in played for episode in done]
 
 

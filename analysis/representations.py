@@ -18,7 +18,9 @@ from torch import Tensor
 from agents.batched_env import episode_ended
 from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
+from agents.evaluation import Playing
 from agents.networks import Agent, AgentOutput
+from agents.passes import sample_actions
 from analysis.probe_table import CODES, TRAINED, UNTRAINED
 from configs import RunConfig, config_of_run
 from envs.frame_rate import STEPS_PER_SECOND
@@ -49,29 +51,6 @@ class Row(NamedTuple):
     facts: Facts
 
 
-class Watcher:
-    """A network that sees B environments step by step, and its memory of them."""
-
-    def __init__(self, agent: Agent, num_envs: int) -> None:
-        self.agent = agent
-        self.core_state = agent.initial_state(num_envs)
-
-    @torch.no_grad()
-    def see(
-        self, obs: Tensor, last_action: Tensor, last_reward: Tensor, is_first: Tensor
-    ) -> AgentOutput:
-        """One row of `Agent.unroll`: [B, ...] in, [1, B, ...] out."""
-        device = self.core_state.hidden.device
-        output, self.core_state = self.agent.unroll(
-            obs[None].to(device),
-            last_action[None].to(device),
-            last_reward[None].to(device),
-            is_first[None],
-            self.core_state,
-        )
-        return output
-
-
 def load_run(run: Path) -> tuple[RunConfig, dict]:
     """The settings of a run and its learner's state.
 
@@ -89,23 +68,24 @@ def load_run(run: Path) -> tuple[RunConfig, dict]:
 
 
 def record(
-    run: Path, *, episodes: int = EPISODES, rows: int = ROWS, seed: int = 0, device: str = "auto"
+    run: Path, *, episodes: int = EPISODES, rows: int = ROWS, device: str = "auto"
 ) -> Representations:
     """Play one episode in each of `episodes` environments with the latest checkpoint of `run`.
 
     At most about `rows` steps are kept, every n-th of each episode: neighbouring steps tell a probe
-    little that is new. `seed` moves to other episodes; training uses none of them.
+    little that is new. The episodes are evaluation's: training uses none of them.
     Raises ValueError as `load_run` does.
     """
     config, state = load_run(run)
     env = LabsimVectorEnv(config.env.level, episodes, keep_final_obs=False)
-    watchers = [
-        Watcher(agent.to(choose_device(device)), episodes)
+    device_of_all = choose_device(device)
+    networks = [
+        Playing(agent.to(device_of_all), episodes)
         for agent in make_networks(config, state["agent"], env)
     ]
     every = -(-episodes * env.level.episode_steps // rows)
     with closing(env), one_thread():  # others would wait for their part of each small step
-        kept = _play(env, config.env.level, watchers, every, seed)
+        kept = _play(env, config.env.level, networks, every)
     return Representations(
         np.concatenate([row.episode for row in kept]),
         {name: np.concatenate([row.codes[name] for row in kept]) for name in kept[0].codes},
@@ -129,38 +109,33 @@ def make_networks(
     return trained, untrained
 
 
-def _play(
-    env: LabsimVectorEnv, level: str, watchers: list[Watcher], every: int, seed: int
-) -> list[Row]:
-    """Let the first of `watchers` act until every environment has ended its first episode.
+def _play(env: LabsimVectorEnv, level: str, networks: list[Playing], every: int) -> list[Row]:
+    """Let the first of `networks` act until every environment has ended its first episode.
 
     Returns what is kept: the steps 0, `every`, 2 * `every` .. of each.
     """
-    B = env.num_envs
-    generator = torch.Generator(watchers[0].core_state.hidden.device).manual_seed(seed)
+    B, seed = env.num_envs, FIRST_EVALUATION_SEED
+    generator = torch.Generator(networks[0].device).manual_seed(seed)
     obs = np.empty((B, *env.single_observation_space.shape), np.uint8)
-    env.reset_into(range(FIRST_EVALUATION_SEED + seed, FIRST_EVALUATION_SEED + seed + B), obs)
-    is_first = torch.ones(B, dtype=torch.bool)
-    last_action, last_reward = torch.full((B,), -1), torch.zeros(B)
+    env.reset_into(range(seed, seed + B), obs)
     playing, terminated = np.ones(B, bool), np.zeros(B, bool)
     lengths = np.zeros(B, np.int64)
     rewards: list[NDArray] = []
     kept: list[Row] = []
     while playing.any():
-        inputs = (torch.from_numpy(obs), last_action, last_reward, is_first)
-        outputs = [watcher.see(*inputs) for watcher in watchers]
+        outputs = [network.see(obs) for network in networks]
         if len(rewards) % every == 0:
             kept.append(_row(playing, outputs, read_facts(level, env.get_state())))
-        chances = outputs[0].logits[0].softmax(-1)  # [B, A]
-        action = torch.multinomial(chances, 1, generator=generator).squeeze(-1).cpu()
+        logits = outputs[0].logits[0]  # [B, A]
+        noise = torch.empty_like(logits).exponential_(generator=generator)
+        action = sample_actions(logits, noise).cpu()
         result = env.step_into(action.numpy(), obs)
+        for network in networks:
+            network.acted(action, result)
         rewards.append(result.reward)
         lengths += playing
         terminated |= playing & result.terminated
         playing &= ~episode_ended(result)
-        is_first = torch.from_numpy(episode_ended(result))
-        last_action = torch.where(is_first, -1, action)
-        last_reward = torch.where(is_first, 0.0, torch.from_numpy(result.reward).clamp(-1, 1))
     of_rewards = reward_facts(np.array(rewards), lengths, terminated)
     steps = range(0, len(rewards), every)
     for t, row in zip(steps, kept, strict=True):

@@ -48,6 +48,11 @@ class EvaluationSettings:
         ):
             raise ValueError(f"json is {self.json!r}; it must be a file in a folder that exists.")
 
+    @property
+    def first_seed(self) -> int:
+        """That of environment 0; environment i has i more. No two values of `seed` share one."""
+        return FIRST_EVALUATION_SEED + self.seed * MAX_ENVS
+
     def environments(self, trained: EnvConfig) -> EnvConfig:
         """Return those to play in: `trained`, as the run has them, with what `env` changes.
 

@@ -163,8 +163,7 @@ def play_evaluation(
         try:
             return evaluate(copy, env, config.log.evaluate_episodes, progress=progress)
         except EpisodesLostError as error:
-            cause = getattr(env, "last_failure", None)
-            raise ValueError(f"in an evaluation {error}; {cause}") from error
+            raise ValueError(f"in an evaluation {error}") from error
 
 
 def _module(learner: AnyLearner) -> nn.Module:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from agents.config import AgentConfig
+from agents.evaluation import Playing
 from agents.networks import Agent
 from agents.passes import sample_actions
 from agents.sb3.agent import SB3Agent
@@ -75,8 +76,7 @@ class Player:
         self._seed += 1
         self.ended = False
         self._step, self._earned, self._reward = 0, 0.0, 0.0
-        self._action = -1
-        self._core_state = self.agent.initial_state(1)
+        self._playing = Playing(self.agent, 1)
         self._views.clear()
         if self.past is not None:
             self.past.begin()
@@ -85,28 +85,23 @@ class Player:
     def step(self) -> Moment:
         """See, choose and act; then `ended` says whether that was the episode's last step."""
         view = self._obs[0].copy()
-        output, self._core_state = self.agent.unroll_core(
-            self.agent.encode(torch.from_numpy(self._obs).unsqueeze(0)),
-            torch.tensor([[self._action]]),
-            torch.tensor([[self._reward]]).clamp(-1, 1),
-            torch.tensor([[self._step == 0]]),
-            self._core_state,
-        )
+        output = self._playing.see(self._obs)
         logits = output.logits[0]  # [1, A]
         noise = torch.empty_like(logits).exponential_(generator=self._generator)
-        self._action = int(sample_actions(logits, None if self.greedy else noise))
+        action = sample_actions(logits, None if self.greedy else noise)  # [1]
         self._views.append(view)
         hits, picked = None, []
         if self.past is not None:
             hits = self.past.see(output.embedding[0, 0], output.context[0, 0])
-            self.past.act(self._action)
+            self.past.act(int(action))
             if hits.rank.any():
                 picked = [self._views[-1 - age] for age in hits.picked.tolist()]
         moment = Moment(
             self._step, view, self.env.get_top_down(0), self._earned, self._reward,
-            float(output.value[0, 0]), logits[0].softmax(0).numpy(), self._action, hits, picked,
+            float(output.value[0, 0]), logits[0].softmax(0).numpy(), int(action), hits, picked,
         )  # fmt: skip
-        result = self.env.step_into(np.array([self._action]), self._obs)
+        result = self.env.step_into(action.numpy(), self._obs)
+        self._playing.acted(action, result)
         self._reward = float(result.reward[0])
         self._earned += self._reward
         self._step += 1

@@ -77,17 +77,21 @@ def test_reward_facts_are_those_of_the_plain_loop():
 class Mirror(torch.nn.Module):
     """Walks on; its embedding is the picture's mean, its context what else it is given."""
 
+    sign = 1
+
     def initial_state(self, batch_size):
         return CoreState(torch.zeros(batch_size, 1), torch.zeros(batch_size, 1))
 
     def to(self, device):
         return self
 
-    def unroll(self, obs, last_action, last_reward, is_first, core_state):
+    def encode(self, obs):
+        return self.sign * obs.float().mean(dim=(2, 3, 4)).unsqueeze(-1)
+
+    def unroll_core(self, embedding, last_action, last_reward, is_first, core_state):
         logits = torch.full((*is_first.shape, 9), -1e9)
         logits[..., FORWARD] = 0.0
         given = torch.stack([last_reward, last_action.float(), is_first.float()], dim=-1)
-        embedding = obs.float().mean(dim=(2, 3, 4)).unsqueeze(-1)
         count = core_state.hidden + 1
         memory = torch.cat([given, count.unsqueeze(0)], dim=-1)
         return AgentOutput(logits, logits[..., 0], embedding, memory), CoreState(count, count)
@@ -99,9 +103,7 @@ def test_codes_and_facts_are_of_the_same_step(monkeypatch):
     pictures = np.empty((13, 72, 96, 3), np.uint8)
 
     class Negative(Mirror):
-        def unroll(self, *inputs):
-            output, memory = super().unroll(*inputs)
-            return output._replace(embedding=-output.embedding), memory
+        sign = -1
 
     def redraw(level, state):
         env.set_state(state)
