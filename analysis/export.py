@@ -44,6 +44,8 @@ PROGRESS_COLUMNS = (
     "frames_per_second",
     "entropy",
     "explained_variance",
+    "grad_norm_a2c_trunk",
+    "grad_norm_aux_trunk",
     "aux/loss",
     "aux/accuracy",
     "aux/chance",

@@ -5,8 +5,9 @@
     python -m studies.run studies/plans/pilots.yaml --executor slurm slots=100 partition=gpu
 
 Lists which runs of the plan are finished, running and open, and runs the open ones. What was cut
-off is resumed; Ctrl-C and SIGTERM save all runs, and the same command goes on. A run that fails is
-reported, the others go on, and the exit is non-zero. Each run's output is in its folder, train.log.
+off is resumed; Ctrl-C and SIGTERM save all runs, and the same command resumes them. A run that
+fails is reported, the others go on, and the exit is non-zero. Each run's output is in its folder,
+train.log.
 
 Options are key=value:
   slots=1        runs at a time

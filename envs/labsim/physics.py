@@ -2,7 +2,7 @@
 
 Follows `bg_pmove.c` and `bg_slidemove.c` of DeepMind Lab's engine (commit b1db91a): friction,
 acceleration, sliding along up to five planes, gravity, velocity rounded to whole numbers after
-each frame. Left out because no level needs them: jumping, crouching, slopes, water, steps other
+each frame. Left out because no action needs them: jumping, crouching, slopes, water, steps other
 than being lifted out of a floor that is at most 18 units too high. Quake's 100 ms of weak control
 after a spawn are also absent: the recordings show full control in the first frame after a reload.
 """

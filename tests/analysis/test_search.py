@@ -88,22 +88,36 @@ def test_the_tables(search: Path) -> None:
     text = report(*read_trials([search]))
     lines = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    assert cells[1:4] == [
+    assert cells[1:6] == [
         ["room_watermaze", "2", "1 of 2", "1", "1 of 2", "1"],
         ["seekavoid_arena_01", "1", "1 of 1", "1", "1 of 1", "1"],
         ["all levels", "3", "2 of 3", "1", "2 of 3", "1"],
+        ["levels, by most pairs", "2", "1 of 1", "1", "1 of 1", "1"],  # room_watermaze ties
+        ["points, by most pairs", "3", "2 of 3", "1", "2 of 3", "1"],
     ]
     best = ["0.003, 0.0002, 1e-05, inf", "17.00"]
-    assert cells[5] == ["room_watermaze", "A2C", *best, *best]
+    assert cells[7] == ["room_watermaze", "A2C", *best, *best]
     best = ["0.002, 0.0002, 1e-05, inf", "13.00"]
-    assert cells[6] == ["room_watermaze", "A2C + CPC", *best, *best]
-    assert cells[7][:4] == ["room_watermaze", BOTH, "0.002, 0.0002, 1e-05, inf", "12.00"]
+    assert cells[8] == ["room_watermaze", "A2C + CPC", *best, *best]
+    assert cells[9][:4] == ["room_watermaze", BOTH, "0.002, 0.0002, 1e-05, inf", "12.00"]
     scores = ["17.00", "7.00", "-10.00"]
-    assert cells[13] == [
+    assert cells[15] == [
         *("room_watermaze", "0.003", "0.0002", "1e-05", "inf", "1.50", "1.50"),
         *scores,
         *scores,
     ]
+
+
+def test_a_point_on_several_levels_counts_once(
+    make_trial: Callable[..., Path], tmp_path: Path
+) -> None:
+    for level, with_cpc in (("room_watermaze", 3.0), ("seekavoid_arena_01", 5.0), ("third", 1.0)):
+        make_trial("none", 2, 2.0, level=level)
+        make_trial("cpc", 2, with_cpc, level=level)
+    text = report(*read_trials([tmp_path / "runs"]))
+    assert "| all levels | 3 | 2 of 3 | 1 | 2 of 3 | 1 |" in text
+    assert "| levels, by most pairs | 3 | 2 of 3 | 1 | 2 of 3 | 1 |" in text
+    assert "| points, by most pairs | 1 | 1 of 1 | 1 | 1 of 1 | 1 |" in text
 
 
 def test_the_best_point_for_both_arms_need_be_neither_arms_best(
