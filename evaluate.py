@@ -37,12 +37,14 @@ from agents.evaluation import EpisodesLostError, describe, evaluate, summary
 from analysis.references import random_return
 from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
 from envs import first_wait, make_vec_env
+from envs.frame_rate import STEPS_PER_SECOND
 from envs.pool import WorkerError
 from records import checkpoint
+from records.animation import film
 from records.failures import sentence
 from records.progress import EpisodeCount
 from records.provenance import git_state, versions
-from records.video import Film
+from records.video import picture
 from records.weights import find_weights, load_weights
 from records.whole_files import replace_file
 
@@ -145,9 +147,9 @@ def play(
             ) from error
         watch = None
         if settings.video is not None:
-            film = stack.enter_context(Film(Path(settings.video)))
+            add = stack.enter_context(film(Path(settings.video), STEPS_PER_SECOND))
             top_down = getattr(env, "get_top_down", lambda i: None)  # labsim alone has one
-            watch = lambda obs: film.add(obs, top_down(0))  # noqa: E731
+            watch = lambda obs: add(picture(obs, top_down(0)))  # noqa: E731
         count = stack.enter_context(EpisodeCount(settings.episodes))
         seed, greedy = settings.first_seed, settings.greedy
         episodes = evaluate(agent, env, settings.episodes, seed, greedy, watch, count.show)

@@ -213,7 +213,7 @@ def loop(
                     if metrics.due(learner.frames) or learner.finished:
                         folder.check_held()
                         row = metrics.write(learner.frames, learner.metrics())
-                        display.show(row, metrics.recent_returns)
+                        display.show(row, metrics.recent_return)
                     evaluating.evaluate_if_due()
                     saving.save_if_due()
                 saving.save()

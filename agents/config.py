@@ -1,5 +1,6 @@
 """Settings of the agent and of its learning rule."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agents.networks import NetworkConfig
@@ -33,23 +34,10 @@ class AgentConfig:
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
         self.network.validate()
-        if not 1 <= self.unroll_length <= MAX_STEPS:
-            raise ValueError(
-                f"agent.unroll_length is {self.unroll_length}; it must be at least 1 agent step "
-                f"and at most {MAX_STEPS:,}."
-            )
-        for name in ("discount", "gae_lambda"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"agent.{name} is {value}; it must lie between 0 and 1.")
-        for name in ("learning_rate", "rmsprop_epsilon"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"agent.{name} is {value}; it must be greater than 0.")
-        for name in ("entropy_cost", "value_cost"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ValueError(f"agent.{name} is {value}; it must not be negative.")
+        _require_steps(self, "unroll_length")
+        _require_shares(self, "discount", "gae_lambda")
+        _require_positive(self, "learning_rate", "rmsprop_epsilon")
+        _require_not_negative(self, "entropy_cost", "value_cost")
         if self.max_grad_norm is not None and not self.max_grad_norm > 0:
             raise ValueError(
                 f"agent.max_grad_norm is {self.max_grad_norm}; "
@@ -78,20 +66,34 @@ class SB3A2CConfig:
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
-        if not 1 <= self.n_steps <= MAX_STEPS:
-            raise ValueError(
-                f"agent.n_steps is {self.n_steps}; it must be at least 1 agent step "
-                f"and at most {MAX_STEPS:,}."
-            )
-        for name in ("gamma", "gae_lambda"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"agent.{name} is {value}; it must lie between 0 and 1.")
-        for name in ("learning_rate", "max_grad_norm", "rms_prop_eps"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"agent.{name} is {value}; it must be greater than 0.")
-        for name in ("ent_coef", "vf_coef"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ValueError(f"agent.{name} is {value}; it must not be negative.")
+        _require_steps(self, "n_steps")
+        _require_shares(self, "gamma", "gae_lambda")
+        _require_positive(self, "learning_rate", "max_grad_norm", "rms_prop_eps")
+        _require_not_negative(self, "ent_coef", "vf_coef")
+
+
+def _require_steps(config: object, *names: str) -> None:
+    allowed = f"be at least 1 agent step and at most {MAX_STEPS:,}"
+    _require(config, names, lambda value: 1 <= value <= MAX_STEPS, allowed)
+
+
+def _require_shares(config: object, *names: str) -> None:
+    _require(config, names, lambda value: 0 <= value <= 1, "lie between 0 and 1")
+
+
+def _require_positive(config: object, *names: str) -> None:
+    _require(config, names, lambda value: value > 0, "be greater than 0")
+
+
+def _require_not_negative(config: object, *names: str) -> None:
+    _require(config, names, lambda value: value >= 0, "not be negative")
+
+
+def _require(
+    config: object, names: Iterable[str], allows: Callable[[float], bool], allowed: str
+) -> None:
+    """Raise ValueError, in one sentence, for the first of `names` whose value is not allowed."""
+    for name in names:
+        value = getattr(config, name)
+        if not allows(value):
+            raise ValueError(f"agent.{name} is {value}; it must {allowed}.")

@@ -64,7 +64,7 @@ class Learner:
             actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
             context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
         aux_weight: scales the gradient of the auxiliary loss on embeddings and contexts.
-        total_frames: environment frames at which the learning rate reaches 0.
+        total_frames: environment frames to train; the learning rate falls to 0 by then.
         seed: of parameters, environments, actions and the auxiliary loss.
         device: where the network runs.
         num_threads: cores that share the work on a CPU, at most one per environment.

@@ -64,23 +64,9 @@ class Rollout(NamedTuple):
 
     def select_envs(self, start: int, stop: int) -> Self:
         """View of environments start..stop-1."""
-
-        def part(rows: Tensor) -> Tensor:
-            return rows[:, start:stop]
-
-        return type(self)(
-            obs=part(self.obs),
-            is_first=part(self.is_first),
-            last_action=part(self.last_action),
-            last_reward=part(self.last_reward),
-            action=part(self.action),
-            reward=part(self.reward),
-            discount=part(self.discount),
-            valid=part(self.valid),
-            hidden=self.hidden[start:stop],
-            cell=self.cell[start:stop],
-            embedding=part(self.embedding),
-        )
+        memory = {"hidden": self.hidden[start:stop], "cell": self.cell[start:stop]}
+        rows = {name: x[:, start:stop] for name, x in self._asdict().items() if name not in memory}
+        return type(self)(**rows, **memory)
 
 
 class Batch(NamedTuple):

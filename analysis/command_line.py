@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from records.failures import sentence
+
 
 class CommandLine(argparse.ArgumentParser):
     """Arguments of a command on run folders; a mistake is one sentence and exit code 2.
@@ -43,11 +45,7 @@ class CommandLine(argparse.ArgumentParser):
         arguments = self.parse_args(argv)
         try:
             command(arguments)
-        except ValueError as error:
-            print(f"{self.prog}: {error}", file=sys.stderr)
-            return 2
-        except OSError as error:
-            sentence = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-            print(f"{self.prog}: {sentence}", file=sys.stderr)
+        except (ValueError, OSError) as error:
+            print(f"{self.prog}: {sentence(error)}", file=sys.stderr)
             return 2
         return 0

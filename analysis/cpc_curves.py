@@ -29,7 +29,7 @@ from analysis.figure import (
     save_figure,
 )
 from analysis.runs import HORIZON_FILE, PROGRESS_FILE, Run, column_names, find_runs, read_table
-from analysis.statistics import FloatArray
+from analysis.statistics import FloatArray, mean_of_known
 
 SHADES = (0.35, 0.65, 1.0)  # strength of an arm's colour at the start, middle and end
 
@@ -126,7 +126,7 @@ def _draw_arm(arm: Arm, accuracy_axes: Axes, loss_axes: Axes) -> list[str]:
         label = _span_text(min(span[0] for span in spans), max(span[-1] for span in spans))
         for axes, name in ((accuracy_axes, "accuracy"), (loss_axes, "loss")):
             rows = [getattr(s, name)[window] for s, window in zip(seeds, windows, strict=True)]
-            curves = np.array([_mean_of_known(r) for r in rows])
+            curves = np.array([[mean_of_known(at_k) for at_k in r.T] for r in rows])
             notes += draw_seeds(axes, seeds[0].k, curves, colour, arm.line_style, label)
     _name_axes(arm, accuracy_axes, loss_axes)
     notes += _draw_chance(arm, accuracy_axes, loss_axes)
@@ -160,14 +160,6 @@ def _until(seed: HorizonCurves, frames: float) -> HorizonCurves:
     """What `seed` recorded up to `frames`, and its first row in any case."""
     rows = seed.frames <= max(frames, seed.frames[0])
     return HorizonCurves(seed.frames[rows], seed.k, seed.loss[rows], seed.accuracy[rows])
-
-
-def _mean_of_known(rows: FloatArray) -> FloatArray:
-    """Mean of `rows` [R, K] over R without the NaN, [K]; NaN where there is nothing else."""
-    counts = (~np.isnan(rows)).sum(axis=0)
-    return np.divide(
-        np.nansum(rows, axis=0), counts, out=np.full(rows.shape[1], np.nan), where=counts > 0
-    )
 
 
 def _span_text(first: float, last: float) -> str:

@@ -15,9 +15,9 @@ from records.whole_files import replaced_when_complete
 NOTHING = "–"
 
 
-def number(value: float, digits: int = 2) -> str:
+def number(value: float) -> str:
     """A cell for `value`; a dash for NaN."""
-    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+    return NOTHING if math.isnan(value) else f"{value:.2f}"
 
 
 def with_interval(estimate: Estimate) -> str:

@@ -22,12 +22,12 @@ from agents.evaluation import Playing
 from agents.networks import Agent, AgentOutput
 from agents.passes import sample_actions
 from analysis.probe_table import CODES, TRAINED, UNTRAINED
-from configs import RunConfig, config_of_run
+from configs import RunConfig, config_of_run, load_agent
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.facts import Facts, read_facts
 from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
-from records import checkpoint
+from records.weights import Weights, find_weights, load_weights
 
 NETWORKS = (TRAINED, UNTRAINED)
 REWARD_WINDOWS_SECONDS = (1, 3)
@@ -51,12 +51,13 @@ class Row(NamedTuple):
     facts: Facts
 
 
-def load_run(run: Path) -> tuple[RunConfig, dict]:
-    """The settings of a run and its learner's state.
+def load_run(run: Path) -> tuple[RunConfig, Weights]:
+    """The settings and weights of a run or of a trained agent's folder.
 
     Raises ValueError: there is no such run or checkpoint, or one of which nothing can be recorded.
     """
-    config = config_of_run(run)
+    path = find_weights(run)
+    config = config_of_run(path.parent)
     if config.env.backend != "labsim":
         raise ValueError(
             f"{run} was trained on {config.env.backend}: what is true in a level can be read on "
@@ -64,7 +65,7 @@ def load_run(run: Path) -> tuple[RunConfig, dict]:
         )
     if not isinstance(config.agent, AgentConfig):
         raise ValueError(f"{run} was trained by Stable-Baselines3, whose A2C has no context c.")
-    return config, checkpoint.load(run / checkpoint.NAME)["learner"]
+    return config, load_weights(path)
 
 
 def record(
@@ -76,12 +77,12 @@ def record(
     little that is new. The episodes are evaluation's: training uses none of them.
     Raises ValueError as `load_run` does.
     """
-    config, state = load_run(run)
+    config, weights = load_run(run)
     env = LabsimVectorEnv(config.env.level, episodes, keep_final_obs=False)
     device_of_all = choose_device(device)
     networks = [
         Playing(agent.to(device_of_all), episodes)
-        for agent in make_networks(config, state["agent"], env)
+        for agent in make_networks(config, weights.agent, env)
     ]
     every = -(-episodes * env.level.episode_steps // rows)
     with closing(env), one_thread():  # others would wait for their part of each small step
@@ -90,22 +91,24 @@ def record(
         np.concatenate([row.episode for row in kept]),
         {name: np.concatenate([row.codes[name] for row in kept]) for name in kept[0].codes},
         {name: np.concatenate([row.facts[name] for row in kept]) for name in kept[0].facts},
-        state["frames"],
+        weights.frames,
     )
 
 
 def make_networks(
     config: RunConfig, parameters: dict[str, Tensor], env: LabsimVectorEnv
 ) -> tuple[Agent, Agent]:
-    """The run's agent with `parameters`, and as it was before training: the same seed drew it."""
+    """The run's agent with `parameters`, and as it was before training: the same seed drew it.
+
+    Raises ValueError: they are not such an agent's.
+    """
     assert isinstance(config.agent, AgentConfig)
     space, num_actions = env.single_observation_space, int(env.single_action_space.n)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = config.agent.network.for_observations(space.shape)
-        untrained = Agent(space, num_actions, network)
-        trained = Agent(space, num_actions, network)
-    trained.load_state_dict(parameters)
+        untrained = Agent(space, num_actions, config.agent.network.for_observations(space.shape))
+        trained = load_agent(config, parameters, env, torch.device("cpu"))
+    assert isinstance(trained, Agent)
     return trained, untrained
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from analysis.statistics import FloatArray
-from records.settings import flattened, may_differ
+from records.settings import NOT_SETTINGS, flattened, may_differ, read_config
 
 EPISODES_FILE = "episodes.csv"
 CURVES_FILE = "curves.csv"
@@ -28,7 +27,6 @@ CONFIG_FILE = "config.yaml"
 
 FRAME_COLUMNS = ("frames", "frames_from", "frames_to")
 
-NOT_SETTINGS = ("starts", "versions", "git")  # written into config.yaml for the record
 # Settings that did not exist for older runs, and what those did.
 OLDER_RUNS = {
     "agent.learning_rate_decay": True,
@@ -151,20 +149,13 @@ class Run:
 
 
 def open_run(folder: Path) -> Run:
-    """The run in `folder`. Raises ValueError: no config.yaml, or one that is not a run's."""
-    path = folder / CONFIG_FILE
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder} is not a run's folder: it has no {CONFIG_FILE}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # not a text, nested without end
-        config = None
-    run = Run(folder, config if isinstance(config, Mapping) else {})
+    """The run in `folder`. Raises ValueError: it has no config.yaml, or not a run's."""
+    run = Run(folder, read_config(folder))
     try:
         _ = (run.level, run.backend, run.preset, run.aux, run.seed)
     except (KeyError, TypeError, ValueError, OverflowError):  # the last: a seed of .inf
         raise ValueError(
-            f"{path} is not a run's configuration: "
+            f"{folder / CONFIG_FILE} is not a run's configuration: "
             "it needs env.level, env.backend, preset, aux.name and seed"
         ) from None
     return run

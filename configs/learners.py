@@ -17,7 +17,7 @@ from agents.evaluation import EpisodesLostError, evaluate
 from agents.learner import Learner
 from agents.networks import Agent
 from agents.parallel.ranks import ALONE, Ranks
-from agents.sb3.agent import SB3Agent, load_sb3_agent
+from agents.sb3.agent import SB3Agent
 from agents.sb3.learner import SB3A2CLearner
 from agents.state_check import require_form
 from configs.run_config import RunConfig
@@ -203,10 +203,12 @@ def load_agent(
     space, actions = env.single_observation_space, env.single_action_space
     agent: Agent | SB3Agent
     if isinstance(config.agent, SB3A2CConfig):
-        agent = load_sb3_agent(space, actions, state)
-        require_form(state, agent.policy.state_dict(), "agent")
+        agent = SB3Agent(space, actions)
+        network: nn.Module = agent.policy
     else:
-        agent = Agent(space, int(actions.n), config.agent.network.for_observations(space.shape))
-        require_form(state, agent.state_dict(), "agent")
-        agent.load_state_dict(state)
+        network = agent = Agent(
+            space, int(actions.n), config.agent.network.for_observations(space.shape)
+        )
+    require_form(state, network.state_dict(), "agent")
+    network.load_state_dict(state)
     return agent.to(device)

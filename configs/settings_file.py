@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
+from records.settings import NOT_SETTINGS
+
 SUFFIXES = (".yaml", ".yml")
-RECORDED = ("starts",)  # what a run's config.yaml holds beside settings
 
 
 def is_settings_file(argument: str) -> bool:
@@ -28,7 +29,7 @@ def read_settings_file(path: Path, presets: Sequence[str]) -> list[str]:
         content = None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a file of settings: YAML, as in `env: room_watermaze`.")
-    content = {key: value for key, value in content.items() if key not in RECORDED}
+    content = {key: value for key, value in content.items() if key not in NOT_SETTINGS}
     agent, preset = content.get("agent"), content.get("preset")
     if isinstance(agent, dict) and preset in presets:
         content = {"agent": preset, **{f"agent.{key}": value for key, value in agent.items()}} | {

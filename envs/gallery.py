@@ -29,6 +29,7 @@ from envs.labsim.scene import (
     Scene,
 )
 from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from records.failures import sentence
 from records.whole_files import replaced_when_complete
 
 WORLDS = 8  # one seed each
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.out.mkdir(parents=True, exist_ok=True)
             save(contact_sheet(level), path)
         except OSError as error:
-            parser.error(f"--out {options.out}: {error.strerror or error}")
+            parser.error(f"--out {options.out}: {sentence(error)}")
         print(path, flush=True)
 
 

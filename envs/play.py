@@ -11,10 +11,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import imageio.v2 as imageio
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,6 +23,8 @@ from envs.actions import ACTION_NAMES
 from envs.config import LEVELS, canonical_level
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from records.animation import film
+from records.failures import sentence
 
 try:
     import pygame
@@ -54,7 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError("--scale must be at least 1, and --seed in 0 .. 2^64 - 1.")
         game = Game(level, options.seed, options.top_down, options.scale)
         size = game.size[0], game.size[1] + STATUS_HEIGHT
-        with film(options.record) as add_picture, window(size, level) as screen:
+        recording = (
+            film(options.record, STEPS_PER_SECOND)
+            if options.record
+            else nullcontext(lambda picture: None)
+        )
+        with recording as add_picture, window(size, level) as screen:
             print(
                 "Arrow keys or W, A, S and D move, space fires, R begins the next episode, Esc or "
                 f"Q ends.\n{first_wait(EnvConfig(level)).capitalize()} ...",
@@ -62,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             play(game, screen, add_picture)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -180,30 +186,6 @@ def window(size: tuple[int, int], title: str) -> "Iterator[pygame.Surface]":
         ) from error
     finally:
         pygame.quit()
-
-
-@contextmanager
-def film(path: Path | None) -> Iterator[Callable[[Picture], object]]:
-    """Give a function that adds pictures to an MP4 file, or one that does nothing for None.
-
-    The file has its name as soon as it is complete. Raises ValueError for another ending.
-    """
-    if path is None:
-        yield lambda picture: None
-        return
-    if path.suffix != ".mp4":
-        raise ValueError(f"--record is {path}; its name must end in .mp4.")
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        partial.touch()  # ffmpeg would explain an unwritable file in many lines
-        writer = imageio.get_writer(partial, fps=STEPS_PER_SECOND, macro_block_size=2)
-        try:
-            yield writer.append_data
-        finally:
-            writer.close()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _level(setting: str) -> str:

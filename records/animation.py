@@ -1,7 +1,7 @@
 """Pictures one after the other in a file: MP4, WebP or GIF."""
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -21,6 +21,25 @@ def check_ending(path: Path) -> None:
         raise ValueError(f"{path} cannot be written; its name must end in {', '.join(ENDINGS)}.")
 
 
+@contextmanager
+def film(path: Path, frames_per_second: float) -> Iterator[Callable[[NDArray[np.uint8]], object]]:
+    """Give a function that adds a picture [H, W, 3] to an MP4 file.
+
+    Only a whole film replaces one that is there. Raises ValueError: another ending than .mp4.
+    OSError.
+    """
+    if path.suffix != ".mp4":
+        raise ValueError(f"{path} cannot be written; its name must end in .mp4.")
+    with ExitStack() as stack:
+        with naming(path):
+            path.parent.stat()  # a mistyped folder is not made
+            temporary = stack.enter_context(replaced_when_complete(path))
+            temporary.touch()  # ffmpeg would explain an unwritable file in many lines
+            writer = imageio.get_writer(temporary, fps=frames_per_second, macro_block_size=2)
+            stack.enter_context(closing(writer))
+        yield writer.append_data
+
+
 def save_animation(
     path: Path, pictures: Iterable[NDArray[np.uint8]], frames_per_second: float
 ) -> None:
@@ -30,17 +49,14 @@ def save_animation(
     OSError.
     """
     check_ending(path)
+    if path.suffix == ".mp4":
+        with film(path, frames_per_second) as add:
+            for picture in pictures:
+                add(picture)
+        return
     with naming(path):
         path.parent.stat()  # a mistyped folder is not made
         with replaced_when_complete(path) as temporary:
-            temporary.touch()  # ffmpeg would explain an unwritable file in many lines
-            if path.suffix == ".mp4":
-                with closing(
-                    imageio.get_writer(temporary, fps=frames_per_second, macro_block_size=2)
-                ) as writer:
-                    for picture in pictures:
-                        writer.append_data(picture)
-                return
             first, *others = (Image.fromarray(picture) for picture in pictures)
             first.save(
                 temporary,

@@ -39,7 +39,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     replace_file(path, content + trailer.encode())
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
     """Return a run's checkpoint, which has at least `learner.frames`, `.agent` and `metrics`.
 
     Raises ValueError: no file, damaged, or not a checkpoint of a run.
@@ -55,7 +55,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
             "or version."
         )
     try:
-        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of a dozen kinds where the bytes are not what torch.save wrote
         raise ValueError(
             f"The checkpoint {path} cannot be read: it is not what a run writes."

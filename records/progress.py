@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TextIO, cast
@@ -122,15 +122,15 @@ class ProgressDisplay(_Display):
         self._start = self._start or (frames, time.monotonic())
         self._bar.update(self._task, completed=frames)
 
-    def show(self, row: Mapping[str, Any], returns: Sequence[float]) -> None:
-        """Show a log `row` (records.metrics), and the mean of the recent episodes' `returns`."""
+    def show(self, row: Mapping[str, Any], recent_return: float | None) -> None:
+        """Show a log `row`, and the mean return of recent episodes (records.metrics)."""
         frames = row["frames"]
         start_frames, start = self._start or (frames, 0.0)
         rate = row["frames_per_second"]  # also where all that there was is the first update
         if frames > start_frames:
             rate = (frames - start_frames) / max(time.monotonic() - start, 1e-9)
         left = (self._total_frames - frames) / max(rate, 1e-9)
-        mean = f"{sum(returns) / len(returns):.2f}" if returns else "none yet"
+        mean = "none yet" if recent_return is None else f"{recent_return:.2f}"
         pace = (
             f"{frames:,} of {self._total_frames:,} frames | "
             f"{row['frames_per_second']:,.0f} frames/s"

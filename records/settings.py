@@ -19,6 +19,7 @@ MAY_DIFFER = (
     "env.level_cache",
 )
 EXTENDABLE = "total_frames"
+NOT_SETTINGS = ("starts",)  # what config.yaml holds for the record
 MAX_CONFIG_BYTES = 2**20
 
 
@@ -27,7 +28,7 @@ def load_settings(path: Path) -> dict[str, Any]:
 
     Raises ValueError: there is none, or it cannot be read.
     """
-    return {key: value for key, value in read_config(path).items() if key != "starts"}
+    return {key: value for key, value in read_config(path).items() if key not in NOT_SETTINGS}
 
 
 def read_config(path: Path) -> dict[str, Any]:

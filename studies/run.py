@@ -27,6 +27,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from records.failures import sentence
 from records.signals import Interrupted, StopSignals
 from studies import slurm
 from studies.local import measured_speed, run_all
@@ -89,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
                 return _submit(arguments.plan.stem, open_runs, options)
             failed = run_all(open_runs, options.machine, options.slots, signals)
         except (ValueError, OSError) as error:
-            print(error, file=sys.stderr)
+            print(sentence(error), file=sys.stderr)
             return 2
         except Interrupted as interrupted:
             print(f"Ended by {interrupted}; the same command continues.", flush=True)

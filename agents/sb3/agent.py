@@ -1,7 +1,6 @@
 """A network that Stable-Baselines3's A2C has trained, with the methods that acting needs."""
 
 import gymnasium
-import torch
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
 from torch import Tensor, nn
 
@@ -59,14 +58,3 @@ class SB3Agent(nn.Module):
         policy, value = self.policy.mlp_extractor(embedding)
         logits, value = self.policy.action_net(policy), self.policy.value_net(value).squeeze(-1)
         return AgentOutput(logits, value, embedding, embedding), core_state
-
-
-def load_sb3_agent(
-    observation_space: gymnasium.spaces.Box,
-    action_space: gymnasium.spaces.Discrete,
-    state: dict[str, torch.Tensor],
-) -> SB3Agent:
-    """The agent with the parameters that an `SB3A2CLearner` saved."""
-    agent = SB3Agent(observation_space, action_space)
-    agent.policy.load_state_dict(state)
-    return agent

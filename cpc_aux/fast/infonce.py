@@ -83,14 +83,14 @@ def _threads(number: int) -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_threads.cache_clear)  # a copied process has no such threads
 
 
-def pair_weights(valid: Tensor, num_pairs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def pair_weights(valid: Tensor, num_pairs: Tensor) -> Tensor:
     """What a pair's loss counts in the mean over valid pairs, then over horizons: [K, A, B].
 
     num_pairs: [K], the number of valid pairs.
     """
     num_horizons = (num_pairs > 0).sum().clamp(min=1)
     of_horizon = torch.where(num_pairs > 0, num_pairs, 1) * num_horizons  # [K]
-    return valid.to(dtype) / of_horizon[:, None, None]
+    return valid.float() / of_horizon[:, None, None]
 
 
 def divide(num_anchors: Sequence[int], num_threads: int) -> list[list[int]]:
@@ -125,7 +125,7 @@ class _LinearLoss(torch.autograd.Function):
         # The learner counts the mean loss once for each agent step. With gradients at that scale
         # it need not go through them once more.
         ctx.scale = float(start.shape[1] * (len(embedding) - 1))
-        weights = pair_weights(work.pairs.valid, work.pairs.num_pairs, embedding.dtype)  # [K, A, B]
+        weights = pair_weights(work.pairs.valid, work.pairs.num_pairs)  # [K, A, B]
         scaled = ctx.scale * weights
         context, source = start.detach(), embedding.detach()
         if work.kind == SEQUENCE:

@@ -58,9 +58,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             "threads": None,
             "log": {"every_frames": 100},
             "resume": {"extend": False},
-            "versions": {"numpy": "2.0"},
-            "git": {"commit": None, "dirty": None},
-            "starts": [],
+            "starts": [{"git": {"commit": None, "dirty": None}, "versions": {"numpy": "2.0"}}],
         }
         for key, value in changes.items():
             *path, last = key.split("__")

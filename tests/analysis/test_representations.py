@@ -138,14 +138,12 @@ def test_codes_and_facts_are_of_the_same_step(monkeypatch):
 
 
 def test_networks_are_the_checkpoints_and_the_one_that_training_began_with():
-    config, state = load_run(RUN)
+    config, weights = load_run(RUN)
     assert isinstance(config, RunConfig)
     env = LabsimVectorEnv(LEVEL, 1)
-    trained, untrained = (
-        agent.state_dict() for agent in make_networks(config, state["agent"], env)
-    )
+    trained, untrained = (agent.state_dict() for agent in make_networks(config, weights.agent, env))
     env.close()
-    assert all(torch.equal(trained[name], state["agent"][name]) for name in trained)
+    assert all(torch.equal(trained[name], weights.agent[name]) for name in trained)
     learner = make_learner(config, torch.device("cpu"), 1)
     first = learner.agent.state_dict()
     assert all(torch.equal(untrained[name], first[name]) for name in first)

@@ -8,8 +8,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from records.animation import film
 from records.processes import PREFIX
-from records.video import Film
+from records.video import picture
 from records.whole_files import FORGOTTEN_S, naming, replace_file, replaced_when_complete
 
 FRAME = np.zeros((12, 16, 3), np.uint8)
@@ -54,13 +55,13 @@ def test_what_killed_processes_left_is_removed(tmp_path):
 def test_an_old_film_stays_until_there_is_a_whole_new_one(tmp_path):
     path = tmp_path / "film.mp4"
     path.write_text("old")
-    with suppress(ValueError), Film(path) as film:
-        film.add(FRAME)
+    with suppress(ValueError), film(path, 15) as add:
+        add(picture(FRAME))
         assert path.read_text() == "old"
-        film.add(FRAME[0, 0])
+        add(picture(FRAME[0, 0]))
     assert path.read_text() == "old"
-    with Film(path) as film:
-        film.add(FRAME)
+    with film(path, 15) as add:
+        add(picture(FRAME))
     assert path.stat().st_size > 100
     assert os.listdir(tmp_path) == ["film.mp4"]
 
@@ -72,7 +73,7 @@ def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
 
 
 def test_a_film_needs_its_folder(tmp_path):
-    with pytest.raises(FileNotFoundError), Film(tmp_path / "nowhere" / "film.mp4"):
+    with pytest.raises(FileNotFoundError), film(tmp_path / "nowhere" / "film.mp4", 15):
         pass
     assert os.listdir(tmp_path) == []
 

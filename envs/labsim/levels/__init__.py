@@ -1,4 +1,4 @@
-"""The levels of labsim: one file of rules and one of looks each."""
+"""The levels of labsim: files of rules and of looks for each."""
 
 from collections.abc import Callable
 

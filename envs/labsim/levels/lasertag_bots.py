@@ -107,7 +107,7 @@ def think(fighters, k, game, items, avoid, cells, steps, now):  # type: ignore[n
         bot.desperate, fights = False, wants
     if visible:
         find_enemy(fighters, k, bot.enemy, game.special, cells, now)
-    elif not visible:
+    else:
         find_enemy(fighters, k, NOBODY, game.special, cells, now)
     if bot.visible_ms == now and bot.enemy != NOBODY:
         visible = True

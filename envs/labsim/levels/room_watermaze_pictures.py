@@ -83,9 +83,9 @@ def panel_picture(shape: str, rgb: tuple[int, int, int]) -> NDArray[np.float64]:
     return picture
 
 
-def water_picture(seed: int = 0) -> NDArray[np.float64]:
+def water_picture() -> NDArray[np.float64]:
     """A tileable net of light with clouds, grey: [WATER_SIZE, WATER_SIZE, 3]."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
 
     def clouds(lowest: float, highest: float) -> NDArray[np.float64]:
         """Periodic noise with wave numbers lowest .. highest per tile, standard deviation 1."""

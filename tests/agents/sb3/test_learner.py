@@ -11,7 +11,7 @@ from stable_baselines3 import A2C
 
 from agents.config import SB3A2CConfig
 from agents.episodes import EpisodeTracker
-from agents.sb3.agent import load_sb3_agent
+from agents.sb3.agent import SB3Agent
 from agents.sb3.learner import SB3A2CLearner
 from envs.sb3_vec_env import SB3VecEnv
 from tests.known_answer_envs import RandomEnds
@@ -150,9 +150,8 @@ def test_evaluation_sees_the_network_that_was_trained(env):
     learner = make_learner(env)
     step(learner)
     envs = learner._envs
-    agent = load_sb3_agent(
-        envs.single_observation_space, envs.single_action_space, learner.state_dict()["agent"]
-    )
+    agent = SB3Agent(envs.single_observation_space, envs.single_action_space)
+    agent.policy.load_state_dict(learner.state_dict()["agent"])
     obs = np.zeros((B, *envs.single_observation_space.shape), envs.single_observation_space.dtype)
     envs.reset_into(range(B), obs)
     rows = torch.from_numpy(obs).unsqueeze(0)
