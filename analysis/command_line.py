@@ -36,6 +36,17 @@ class CommandLine(argparse.ArgumentParser):
             help=help + by_default,
         )
 
+    def add_figure(self, default: str | None = None, beside: str = "") -> None:
+        """Add `--out FIGURE`; without `default` it may be left out. `beside`: what else comes."""
+        self.add_argument(
+            "--out",
+            metavar="FIGURE",
+            type=Path,
+            default=None if default is None else Path(default),
+            help=f"figure to write: .png, .pdf or .svg{beside}"
+            + ("" if default is None else " (default: %(default)s)"),
+        )
+
     def error(self, message: str) -> NoReturn:
         """Print `message` without the usage block that argparse would put before it."""
         self.exit(2, f"{self.prog}: {message}\n")

@@ -172,13 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = CommandLine(
         "python -m analysis.cpc_curves", "Draw CPC's accuracy and loss against the horizon."
     )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        default=Path("cpc_by_horizon.png"),
-        help="figure to write: .png, .pdf or .svg (default: %(default)s)",
-    )
+    parser.add_figure("cpc_by_horizon.png")
     return parser.execute(_command, argv)
 
 

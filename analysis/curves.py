@@ -238,13 +238,7 @@ def _draw_references(axes: Axes, level: str) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine("python -m analysis.curves", "Draw the return curves of runs.")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        default=Path("return_curves.png"),
-        help="figure to write: .png, .pdf or .svg (default: %(default)s)",
-    )
+    parser.add_figure("return_curves.png")
     return parser.execute(_command, argv)
 
 

@@ -10,7 +10,6 @@ Run as `python -m analysis.export RUN... [--out FOLDER]`. Each run becomes
 """
 
 import argparse
-import csv
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ import yaml
 
 from analysis.command_line import CommandLine
 from analysis.curves import COMMITTED_RESULTS
+from analysis.report import write_csv
 from analysis.runs import (
     CONFIG_FILE,
     CURVES_COLUMNS,
@@ -34,7 +34,7 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
-from records.whole_files import replaced_when_complete
+from records.whole_files import replace_file
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 CURVE_BINS = 100
@@ -77,9 +77,8 @@ def export_run(run: Run, out: Path) -> Path:
         _write_table(folder / HORIZON_FILE, ("frames", "k", "loss", "accuracy"), _horizon_rows(run))
     # Last, because a folder with a configuration counts as a run.
     config = {key: value for key, value in run.config.items() if key != "run_root"}
-    with replaced_when_complete(folder / CONFIG_FILE) as temporary:
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        temporary.write_text(text, encoding="utf-8")
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    replace_file(folder / CONFIG_FILE, text.encode())
     return folder
 
 
@@ -156,14 +155,7 @@ def _write_table(path: Path, columns: Sequence[str], rows: Iterable[FloatArray])
             return ""
         return f"{value:.0f}" if column in WHOLE_NUMBERS else f"{value:.6g}"
 
-    with (
-        replaced_when_complete(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([cell(*pair) for pair in zip(columns, row, strict=True)])
+    write_csv(path, columns, ([cell(*pair) for pair in zip(columns, r, strict=True)] for r in rows))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -228,13 +227,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = CommandLine(
         "python -m analysis.figure6", "Reproduce figure 6 of the CPC paper.", default=STUDY
     )
-    parser.add_argument(
-        "--out",
-        metavar="FIGURE",
-        type=Path,
-        default=Path("figure6.png"),
-        help="figure to write: .png, .pdf or .svg; tables go beside it (default: %(default)s)",
-    )
+    parser.add_figure("figure6.png", beside="; tables go beside it")
     return parser.execute(_command, argv)
 
 

@@ -161,13 +161,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FILE.csv",
         help="what `python -m analysis.probes` wrote; several are shown together",
     )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        default=Path("probes.png"),
-        help="figure to write: .png, .pdf or .svg (default: %(default)s)",
-    )
+    parser.add_figure("probes.png")
     return parser.execute(_command, argv)
 
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.report import NOTHING, markdown, number
+from analysis.report import NOTHING, markdown, number, write_csv
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, aggregate_seeds
-from records.whole_files import replaced_when_complete
 
 R2, BALANCED_ACCURACY = "R2", "balanced accuracy"  # of numbers, of classes
 CODES = ("z", "c")  # the encoder's embedding, the recurrent core's context
@@ -75,14 +74,8 @@ class Networks(NamedTuple):
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write `rows` as a CSV file. Raises OSError."""
-    with (
-        replaced_when_complete(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in rows:
-            writer.writerow([f"{x:.4f}" if isinstance(x, float) else x for x in row])
+    cells = ([f"{x:.4f}" if isinstance(x, float) else x for x in row] for row in rows)
+    write_csv(path, Row._fields, cells)
 
 
 def read_rows(path: Path) -> list[Row]:

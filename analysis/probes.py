@@ -27,7 +27,7 @@ from analysis.probe_figure import plot_probes
 from analysis.probe_table import Row, markdown_table, write_rows
 from analysis.representations import EPISODES, ROWS, load_run, record
 from analysis.runs import Run, find_runs
-from records.whole_files import replaced_when_complete
+from records.whole_files import replace_file
 
 
 def labelled_runs(folders: list[Path]) -> list[tuple[str, Run]]:
@@ -99,8 +99,7 @@ def _command(arguments: argparse.Namespace) -> None:
         rows += probe_run(label, run, arguments.episodes, arguments.rows, arguments.device)
     table, figure = arguments.out / "probes.md", arguments.out / "probes.png"
     write_rows(arguments.out / "probes.csv", rows)
-    with replaced_when_complete(table) as temporary:
-        temporary.write_text(markdown_table(rows), encoding="utf-8")
+    replace_file(table, markdown_table(rows).encode())
     plot_probes(rows, figure)
     print(f"{markdown_table(rows)}\n{figure}")
 

@@ -127,9 +127,7 @@ def _draw_level(
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine("python -m analysis.rank", "Rank variants over levels by their curves.")
-    parser.add_argument(
-        "--out", metavar="FIGURE", type=Path, help="figure to write: .png, .pdf or .svg"
-    )
+    parser.add_figure()
     return parser.execute(_command, argv)
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figure import save_figure
 from analysis.statistics import Estimate
-from records.whole_files import replaced_when_complete
+from records.whole_files import replace_file, replaced_when_complete
 
 NOTHING = "–"
 
@@ -43,16 +43,20 @@ def save_report(
     """
     save_figure(figure, out)
     text_path, table_path = out.with_suffix(".md"), out.with_suffix(".csv")
-    with replaced_when_complete(text_path) as temporary:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+    replace_file(text_path, f"{text}\n".encode())
+    write_csv(table_path, list(records[0]), (map(_cell, record.values()) for record in records))
+    return [out, text_path, table_path]
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file whose cells `str` makes; missing folders are made. Raises OSError."""
     with (
-        replaced_when_complete(table_path) as temporary,
+        replaced_when_complete(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(records[0])
-        writer.writerows(map(_cell, record.values()) for record in records)
-    return [out, text_path, table_path]
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def _cell(value: Any) -> Any:

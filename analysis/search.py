@@ -13,7 +13,6 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -187,13 +186,7 @@ def _draw_scores(axes: Axes, pairs: Sequence[Trial], score: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine("python -m analysis.search", "Compare the arms of a search pair by pair.")
-    parser.add_argument(
-        "--out",
-        metavar="FIGURE",
-        type=Path,
-        default=Path("search.png"),
-        help="figure to write: .png, .pdf or .svg; tables go beside it (default: %(default)s)",
-    )
+    parser.add_figure("search.png", beside="; tables go beside it")
     return parser.execute(_command, argv)
 
 

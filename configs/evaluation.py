@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -12,8 +12,6 @@ from yaml import YAMLError
 from configs.from_mapping import from_mapping
 from envs.config import MAX_ENVS, EnvConfig
 from episode_seeds import FIRST_EVALUATION_SEED
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class EvaluationSettings:
     seed: int = 0  # of the episodes; training uses none of them
     num_envs: int | None = None  # at once; null: as many as in training
     threads: int | None = None  # processor cores to use; null: all
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     trust: bool = False  # let the run's own settings import modules
     env: dict[str, Any] = field(default_factory=dict)  # what is not as in training
 
@@ -41,8 +39,6 @@ class EvaluationSettings:
         largest = FIRST_EVALUATION_SEED // MAX_ENVS - 1
         if not 0 <= self.seed <= largest:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {largest}.")
-        if self.device not in DEVICES:
-            raise ValueError(f"device is {self.device!r}; allowed: {', '.join(DEVICES)}.")
         if self.json is not None and (
             Path(self.json).is_dir() or not Path(self.json).absolute().parent.is_dir()
         ):

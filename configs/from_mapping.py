@@ -90,7 +90,8 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
     if typing.get_origin(hint) is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
-        return dict(value)
+        _, of = typing.get_args(hint)
+        return {k: v if of is Any else _convert(v, of, f"{path}.{k}") for k, v in value.items()}
     if typing.get_origin(hint) is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed:

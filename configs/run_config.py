@@ -31,7 +31,7 @@ class RunConfig:
     preset: str  # only names the run's folder: the agent's preset, unless it is set
     total_frames: int = 20_000_000  # environment frames; labsim's agent step has four
     seed: int = 1
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     fast: Literal["auto", False] = "auto"  # False: plain PyTorch alone
     run_root: str = "runs"
     tag: str | None = None
@@ -76,8 +76,6 @@ class RunConfig:
             require_home(name, text)
         if not 0 <= self.seed < MAX_SEED:
             raise ValueError(f"seed is {self.seed}; it must lie between 0 and {MAX_SEED - 1}.")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device is {self.device!r}; allowed: auto, cpu, cuda.")
         for name, text in (("preset", self.preset), ("tag", self.tag)):
             if text is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
                 raise ValueError(

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from envs.frame_rate import FRAMES_PER_STEP
 
@@ -30,7 +30,6 @@ MAX_ENVS = 100_000
 WORKER_TIMEOUT_S = 120.0  # DeepMind Lab compiles a maze for up to 15 s, and often all at once
 MIN_TIMEOUT_S, MAX_TIMEOUT_S = 0.1, 1e6
 MAX_FRAMES, MAX_PIXELS = 1000, 10_000  # of wrappers
-CHOICES = {"hud": ("none", "full"), "renderer": ("software", "hardware")}
 
 
 @dataclass
@@ -78,8 +77,8 @@ class EnvConfig:
     kwargs: dict[str, Any] | None = None  # for the environment's constructor
     wrappers: WrapperConfig | None = None
     # backend=dmlab
-    hud: str | None = None  # none (the default) | full: the paper's picture
-    renderer: str | None = None  # software (the default) | hardware
+    hud: Literal["none", "full"] | None = None  # null is none; full: the paper's picture
+    renderer: Literal["software", "hardware"] | None = None  # null is software
     mixer_seed: int | None = None  # mixed into every seed: other mazes from the same seeds; 0
     level_cache: str | None = None  # folder of compiled maps, for all workers and runs; none
     lab_settings: dict[str, Any] | None = None  # level settings, passed through
@@ -114,12 +113,6 @@ class EnvConfig:
                 having = " or ".join(b for b, names in OWN_SETTINGS.items() if name in names)
                 key = "env" if having == "gymnasium" else "env.backend"  # it has no level
                 raise ValueError(f"env.{name} needs {key}={having}")
-        for name, allowed_values in CHOICES.items():
-            if getattr(self, name) not in (None, *allowed_values):
-                raise ValueError(
-                    f"env.{name} is '{getattr(self, name)}': allowed are "
-                    f"{', '.join(allowed_values)}"
-                )
         require_home("env.level_cache", self.level_cache)
         if self.wrappers is not None:
             self.wrappers.validate()

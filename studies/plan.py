@@ -29,6 +29,7 @@ import yaml
 
 from configs import RunConfig, compose_runs
 from configs.compose import GROUPS
+from configs.from_mapping import from_mapping
 
 Settings = list[str]
 
@@ -68,31 +69,26 @@ def read_plan(path: Path) -> Plan:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise ValueError(f"{path} cannot be read as yaml: {why}") from None
-    known = {f.name: f for f in fields(Plan)}
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a plan; it needs {', '.join(known)}.")
-    for key in content:
-        if key not in known:
-            raise ValueError(f"{path}: {key} is not a key; allowed: {', '.join(known)}.")
-    for key in ("run_root", "levels", "arms", "seeds"):
-        if not content.get(key):
-            raise ValueError(f"{path}: {key} is missing or empty.")
-    of_cells = content.get("cells", {})
-    for key in ("levels", "arms", "variants", "cells"):
-        if not isinstance(content.get(key, {}), dict):
-            raise ValueError(f"{path}: {key} is {content[key]!r}; it must be NAME: [SETTING, ...].")
-    groups = [content.get(key, {}) for key in ("levels", "arms", "variants")]
-    for group in (*groups, {"settings": content.get("settings", [])}, *of_cells.values()):
-        for name, settings in group.items():
-            if not isinstance(settings, list) or not all(isinstance(s, str) for s in settings):
-                raise ValueError(f"{path}: {name} is {settings!r}; it must be [SETTING, ...].")
-    for level, arms in of_cells.items():
+        raise ValueError(
+            f"{path} is not a plan; it needs {', '.join(f.name for f in fields(Plan))}."
+        )
+    try:
+        plan = from_mapping(Plan, content)
+        _check(plan)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    for name in ("run_root", "levels", "arms", "seeds"):
+        if not getattr(plan, name):
+            raise ValueError(f"{name} is empty.")
+    for level, arms in plan.cells.items():
         for arm in arms:
-            if level not in content["levels"] or arm not in content["arms"]:
-                raise ValueError(f"{path}: cells has {level} {arm}, which is not in the plan.")
-    if not isinstance(content["seeds"], list):
-        raise ValueError(f"{path}: seeds is {content['seeds']!r}; it must be [NUMBER, ...].")
-    return Plan(**content)
+            if level not in plan.levels or arm not in plan.arms:
+                raise ValueError(f"cells has {level} {arm}, which is not in the plan.")
 
 
 def planned_runs(plan: Plan, run_root: str | None = None) -> list[PlannedRun]:

@@ -64,9 +64,7 @@ def test_options_of_dmlab():
     config = one("env.backend=dmlab", "env.hud=full", "env.lab_settings.logLevel=warn")
     assert config.env.lab_settings == {"logLevel": "warn"}
     assert config.folder == Path("runs/dmlab/room_watermaze/a2c_laptop/none/seed_1")
-    assert error("env.backend=dmlab", "env.hud=half") == (
-        "env.hud is 'half': allowed are none, full"
-    )
+    assert error("env.backend=dmlab", "env.hud=half") == "env.hud is 'half'; allowed: none, full."
     assert error("env.renderer=software") == "env.renderer needs env.backend=dmlab"
 
 

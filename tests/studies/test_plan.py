@@ -72,11 +72,15 @@ def test_run_root_can_be_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"levles": {}}, "levles is not a key; allowed: run_root, levels"),
-        ({"seeds": None}, "seeds is missing or empty"),
-        ({"seeds": 3}, "seeds is 3; it must be"),
-        ({"arms": ["none"]}, r"arms is \['none'\]; it must be NAME"),
-        ({"levels": {"room_watermaze": "total_frames=1"}}, "room_watermaze is 'total_frames=1'"),
+        ({"levles": {}}, "plan.yaml: levles is not a setting; allowed here: run_root, levels"),
+        ({"seeds": None}, "plan.yaml: seeds has no value"),
+        ({"seeds": []}, "plan.yaml: seeds is empty"),
+        ({"seeds": 3}, "seeds is 3; it must be a list"),
+        ({"arms": ["none"]}, r"arms is \['none'\]; set its parts, as in arms.NAME"),
+        (
+            {"levels": {"room_watermaze": "total_frames=1"}},
+            "levels.room_watermaze is 'total_frames=1'; it must be a list",
+        ),
         ({"cells": {"room_watermaze": {"other": []}}}, "cells has room_watermaze other"),
         (
             {"arms": {"weak": ["aux=cpc"]}, "cells": {}},
