@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from envs.actions import IMPALA_ACTIONS
-from envs.config import LEVELS
+from envs.config import HEIGHT, LEVELS, WIDTH
 from envs.labsim.scene import NONE, Scene
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from envs.labsim.vector_env import LabsimVectorEnv
 from envs.labsim.visible_walls import (
     BOTTOM,
     FIELDS,

@@ -23,11 +23,12 @@ from agents.state_check import require_form
 from configs.run_config import RunConfig
 from cpc_aux import make_aux
 from envs import frames_per_step, make_vec_env
+from envs.config import HEIGHT, WIDTH
 from envs.sb3_vec_env import SB3VecEnv
 from records.weights import find_weights, load_weights
 
 AnyLearner = Learner | SB3A2CLearner
-IMAGE_BYTES = 72 * 96 * 3  # what every level shows
+IMAGE_BYTES = HEIGHT * WIDTH * 3  # what every level shows
 
 
 def make_learner(

@@ -17,6 +17,7 @@ LEVEL_STEPS = {
     "rooms_keys_doors_puzzle": 900,
 }
 LEVELS = tuple(LEVEL_STEPS)
+HEIGHT, WIDTH = 72, 96  # of the picture, in pixels (Espeholt et al. 2018, table D.2)
 ALIASES = {"rooms_watermaze": "room_watermaze"}  # DeepMind Lab's own spelling
 
 # The settings that not every backend has, and the backends that have them.

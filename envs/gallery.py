@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from envs import EnvConfig, first_wait
 from envs.actions import ACTION_NAMES
-from envs.config import LEVELS, canonical_level
+from envs.config import HEIGHT, LEVELS, WIDTH, canonical_level
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.raycaster import render_slice
 from envs.labsim.scene import (
@@ -28,7 +28,7 @@ from envs.labsim.scene import (
     THING_YAW,
     Scene,
 )
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from envs.labsim.vector_env import LabsimVectorEnv
 from records.failures import sentence
 from records.whole_files import replaced_when_complete
 

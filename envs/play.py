@@ -20,9 +20,9 @@ from PIL import Image
 
 from envs import EnvConfig, first_wait
 from envs.actions import ACTION_NAMES
-from envs.config import LEVELS, canonical_level
+from envs.config import HEIGHT, LEVELS, WIDTH, canonical_level
 from envs.frame_rate import STEPS_PER_SECOND
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv
+from envs.labsim.vector_env import LabsimVectorEnv
 from records.animation import film
 from records.failures import sentence
 

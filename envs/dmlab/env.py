@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import IMPALA_ACTIONS
-from envs.config import LEVEL_STEPS, canonical_level
+from envs.config import HEIGHT, LEVEL_STEPS, WIDTH, canonical_level
 from envs.dmlab.level_cache import LevelCache
 from envs.dmlab.loading import load_lab
-from envs.dmlab.settings import HEIGHT, WIDTH, Setting, lab_config
+from envs.dmlab.settings import Setting, lab_config
 from envs.dmlab.temp_folder import TempFolder
 from envs.dmlab.trials import TrialClock
 from envs.frame_rate import FRAMES_PER_STEP

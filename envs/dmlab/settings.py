@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-HEIGHT, WIDTH = 72, 96  # IMPALA's picture (Espeholt et al. 2018, table D.2)
+from envs.config import HEIGHT, WIDTH
 
 Setting = str | int | float | bool
 

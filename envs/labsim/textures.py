@@ -42,9 +42,19 @@ def load_image(path: str, size: int = SIZE) -> NDArray[np.uint8]:
     return with_alpha(np.asarray(opaque))
 
 
+def load_rgb(path: str, size: int = SIZE) -> NDArray[np.float64]:
+    """As `load_image`, without alpha and to compute with: [size, size, 3] in 0 .. 255."""
+    return load_image(path, size)[..., :3].astype(np.float64)
+
+
 def with_alpha(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Add an opaque alpha channel: [H, W, 3] -> [H, W, 4]."""
     return np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+
+
+def as_picture(rgb: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Round [H, W, 3] to an opaque RGBA picture; what is too bright or too dark is cut."""
+    return with_alpha(np.clip(np.round(rgb), 0, 255).astype(np.uint8))
 
 
 def mip_chain(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

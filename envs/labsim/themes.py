@@ -10,7 +10,7 @@ import labmaze.assets
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.textures import SIZE, load_image, with_alpha
+from envs.labsim.textures import SIZE, as_picture, load_image, load_rgb
 
 # Style and colour; the first of each is that of corridors.
 FLOORS = tuple(
@@ -75,7 +75,7 @@ def theme_pictures() -> list[NDArray[np.uint8]]:
 
 def _floor(style: str, colour: str) -> NDArray[np.uint8]:
     path = labmaze.assets.get_floor_texture_paths(style)[colour]
-    picture = _rgb(path, SIZE)
+    picture = load_rgb(path, SIZE)
     if style == "style_01" and colour.startswith("blue"):
         picture *= GLOW_BLUE
     return _lit(picture, FLOOR_LIGHT, path, FLOOR_GLOWS[style])
@@ -83,7 +83,7 @@ def _floor(style: str, colour: str) -> NDArray[np.uint8]:
 
 def _wall(style: str, colour: str) -> NDArray[np.uint8]:
     path = labmaze.assets.get_wall_texture_paths(style)[colour]
-    return _lit(_rgb(path, WALL_SIZE), WALL_LIGHT, path, WALL_GLOWS[style])
+    return _lit(load_rgb(path, WALL_SIZE), WALL_LIGHT, path, WALL_GLOWS[style])
 
 
 def _lit(picture: NDArray[np.float64], light: float, path: str, glows: Glows) -> NDArray[np.uint8]:
@@ -91,12 +91,8 @@ def _lit(picture: NDArray[np.float64], light: float, path: str, glows: Glows) ->
     lit = light * picture
     for name, colour in glows.items():
         glow_path = os.path.join(os.path.dirname(path), f"{name}.png")
-        lit += _rgb(glow_path, picture.shape[0]) * colour
-    return with_alpha(np.clip(np.round(lit), 0, 255).astype(np.uint8))
-
-
-def _rgb(path: str, size: int) -> NDArray[np.float64]:
-    return load_image(path, size)[..., :3].astype(np.float64)
+        lit += load_rgb(glow_path, picture.shape[0]) * colour
+    return as_picture(lit)
 
 
 def sky_pictures() -> list[NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.actions import FIRE, IMPALA_ACTIONS, LOOK, MOVE, STRAFE
-from envs.config import canonical_level
+from envs.config import HEIGHT, WIDTH, canonical_level
 from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
 from envs.labsim.env_arrays import EnvArrays, step_and_draw
 from envs.labsim.level import Level
@@ -27,7 +27,6 @@ from envs.labsim.top_down import draw_top_down
 from envs.labsim.world import short_angle
 from envs.step_result import StepResult
 
-HEIGHT, WIDTH = 72, 96
 RAW_ACTIONS = IMPALA_ACTIONS[:, (LOOK, STRAFE, MOVE, FIRE)]  # what the levels know of actions
 
 

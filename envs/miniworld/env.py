@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.config import canonical_level
+from envs.config import HEIGHT, WIDTH, canonical_level
 from envs.labsim.single_env import LabsimEnv
-from envs.labsim.vector_env import HEIGHT, WIDTH, LabsimVectorEnv, StepResult
+from envs.labsim.vector_env import LabsimVectorEnv, StepResult
 from envs.labsim.world import place_cameras
 from envs.miniworld.headless import load_opengl
 

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.actions import ACTION_NAMES
+from envs.config import HEIGHT, WIDTH
 from envs.frame_rate import STEPS_PER_SECOND
-from envs.labsim.vector_env import HEIGHT, WIDTH
 from envs.watch.moment import Moment, Picture
 
 PAPER, INK, DIM = (24, 26, 30), (230, 230, 225), (120, 124, 130)

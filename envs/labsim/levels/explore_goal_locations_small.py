@@ -11,7 +11,8 @@ import labmaze
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.config import LEVEL_STEPS
+from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP
 from envs.labsim.collision import Solids
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.level import Level, advances, fields_by_name
@@ -46,8 +47,7 @@ from envs.labsim.world import (
     uniform,
 )
 
-EPISODE_SECONDS = 90
-EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
+EPISODE_STEPS = LEVEL_STEPS["explore_goal_locations_small"]
 GOAL_REWARD = 10.0
 MAX_ROOMS = 4
 ROOM_SIZES = (3, 5)  # smallest and largest side

@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.config import LEVEL_STEPS
+from envs.frame_rate import FRAMES_PER_STEP
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.lasertag_fighters import (
     AGENT,
@@ -50,8 +51,7 @@ from envs.labsim.maps import MapMaker, draw_lab_seed, lab_seed
 from envs.labsim.text_maze import STANDING_Z, maze_solids, maze_state, show_maze
 from envs.labsim.world import FRAME_MS, SERVER_FRAME_MS, start_clocks
 
-EPISODE_SECONDS = 240
-EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
+EPISODE_STEPS = LEVEL_STEPS["lasertag_three_opponents_small"]
 NEVER_MS = 2**60
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were.
 CLOCKS = (12, 49)

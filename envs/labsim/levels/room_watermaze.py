@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.config import LEVEL_STEPS
+from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.level import Level, advances, fields_by_name, put_player
 from envs.labsim.levels.room_watermaze_platform import (
@@ -33,8 +34,7 @@ from envs.labsim.world import (
     uniform,
 )
 
-EPISODE_SECONDS = 120
-EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
+EPISODE_STEPS = LEVEL_STEPS["room_watermaze"]
 
 # Distances of the 16 walls from the centre, at 0, 22.5, 45, 67.5 degrees, and so on. Fitted to
 # where recorded players slide along them: the map's planes run through whole-numbered points.

@@ -10,7 +10,7 @@ import labmaze.assets
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.labsim.textures import SIZE, load_image, with_alpha
+from envs.labsim.textures import SIZE, as_picture, load_rgb
 
 GLOW = np.array([0.0, 0.58, 1.0])  # colour of the *_light_m pictures (lab_games.shader)
 FLOOR_LIGHT = 0.94  # lightmap and water together
@@ -46,13 +46,14 @@ def pictures() -> list[NDArray[np.uint8]]:
     floor_path = labmaze.assets.get_floor_texture_paths("style_01")["blue"]
     folder = os.path.dirname(wall_path)
     wall_glow, floor_glow = (
-        GLOW * _rgb(os.path.join(folder, f"{name}_light_m.png")) for name in ("wall", "floor")
+        GLOW * load_rgb(os.path.join(folder, f"{name}_light_m.png")) for name in ("wall", "floor")
     )
-    wall = WALL_LIGHT * (_rgb(wall_path) + SHEEN) + wall_glow
-    floor = FLOOR_LIGHT * (GLOW * _rgb(floor_path) + floor_glow)
+    wall = WALL_LIGHT * (load_rgb(wall_path) + SHEEN) + wall_glow
+    floor = FLOOR_LIGHT * (GLOW * load_rgb(floor_path) + floor_glow)
     side, shadow = (np.full((4, 4, 3), rgb, np.float64) for rgb in (FRAME_SIDE_RGB, SHADOW_RGB))
     panels = [panel_picture(shape, rgb) for shape, rgb in LANDMARKS]
-    return [_rgba(picture) for picture in (wall, floor, side, shadow, *panels, water_picture())]
+    drawn = (wall, floor, side, shadow, *panels, water_picture())
+    return [as_picture(picture) for picture in drawn]
 
 
 def panel_picture(shape: str, rgb: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -100,14 +101,6 @@ def water_picture() -> NDArray[np.float64]:
     picture = net / net.std() + 1.2 * clouds(5.0, 50.0)
     grey = WATER_MEAN + WATER_DEVIATION * (picture - picture.mean()) / picture.std()
     return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _rgb(path: str) -> NDArray[np.float64]:
-    return load_image(path)[..., :3].astype(np.float64)
-
-
-def _rgba(rgb: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return with_alpha(np.clip(np.round(rgb), 0, 255).astype(np.uint8))
 
 
 def _box(x: NDArray, z: NDArray, half_width: float, half_height: float) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ Every episode has a new puzzle; it ends 0.2 s after the goal is touched, or afte
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.config import LEVEL_STEPS
+from envs.frame_rate import FRAMES_PER_SECOND, FRAMES_PER_STEP
 from envs.labsim.collision import Solids
 from envs.labsim.level import Level, advances, fields_by_name
 from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
@@ -47,8 +48,7 @@ from envs.labsim.world import (
     uniform,
 )
 
-EPISODE_SECONDS = 60
-EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
+EPISODE_STEPS = LEVEL_STEPS["rooms_keys_doors_puzzle"]
 # Of a map just loaded, see `load_clocks`: with them, recorded frames are as long as they were, and
 # a recorded door opens when it did.
 CLOCKS = (28, 18)

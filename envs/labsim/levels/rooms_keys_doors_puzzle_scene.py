@@ -20,7 +20,7 @@ from envs.labsim.levels.rooms_keys_doors_puzzle_generator import (
 from envs.labsim.models import SPIN_VIEWS, key, lolly
 from envs.labsim.scene import NONE, Scene, equal_scenes
 from envs.labsim.text_maze import CELL, FLOOR_Z, WALL_TOP
-from envs.labsim.textures import TexturePack, load_image, pack_textures, with_alpha
+from envs.labsim.textures import TexturePack, as_picture, load_rgb, pack_textures, with_alpha
 from envs.labsim.themes import sky_pictures
 
 ITEM_Z = FLOOR_Z + ITEM_ORIGIN
@@ -111,8 +111,7 @@ def _pictures() -> list[NDArray[np.uint8]]:
     """RGBA pictures in the order of the texture ids."""
     floor_path = labmaze.assets.get_floor_texture_paths("style_01")["orange"]
     glow_path = os.path.join(os.path.dirname(floor_path), "floor_light_m.png")
-    floor, glow = (load_image(path)[..., :3] for path in (floor_path, glow_path))
-    lit = np.clip(np.round(FLOOR_LIGHT * floor + FLOOR_GLOW * glow), 0, 255).astype(np.uint8)
+    floor = FLOOR_LIGHT * load_rgb(floor_path) + FLOOR_GLOW * load_rgb(glow_path)
     flat = [with_alpha(np.full((1, 1, 3), rgb, np.uint8)) for rgb in COLOUR_RGB]
     keys = [picture for r, g, b in COLOUR_RGB.tolist() for picture in key((r, g, b)).pictures]
-    return [with_alpha(lit), *sky_pictures(), *flat, *keys, *lolly().pictures]
+    return [as_picture(floor), *sky_pictures(), *flat, *keys, *lolly().pictures]

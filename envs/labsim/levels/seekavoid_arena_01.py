@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.frame_rate import FRAMES_PER_STEP, STEPS_PER_SECOND
+from envs.config import LEVEL_STEPS
+from envs.frame_rate import FRAMES_PER_STEP
 from envs.labsim.collision import CLEARANCE, Solids, before_walls, wall_planes
 from envs.labsim.items import SPIN_MS, float_thing, touches_item
 from envs.labsim.level import Level, advances, fields_by_name
@@ -35,8 +36,7 @@ from envs.labsim.world import (
     uniform,
 )
 
-EPISODE_SECONDS = 20
-EPISODE_STEPS = EPISODE_SECONDS * STEPS_PER_SECOND
+EPISODE_STEPS = LEVEL_STEPS["seekavoid_arena_01"]
 SPAWN = (192.0, -128.0)
 STANDING_Z = FEET + CLEARANCE  # the floor is at 0
 APPLE_REWARD, LEMON_REWARD = 1.0, -1.0

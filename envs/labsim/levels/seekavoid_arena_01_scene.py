@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from envs.labsim.items import ITEM_ORIGIN
 from envs.labsim.models import apple, lemon
 from envs.labsim.scene import NONE, Scene, equal_scenes
-from envs.labsim.textures import SIZE, load_image, pack_textures, with_alpha
+from envs.labsim.textures import SIZE, as_picture, load_image, load_rgb, pack_textures
 
 WEST, EAST, SOUTH, NORTH = -568.0, 1016.0, -760.0, 568.0
 WALL_HEIGHT = 192.0
@@ -89,24 +89,16 @@ def _pictures() -> list[NDArray[np.uint8]]:
     floor_path = labmaze.assets.get_floor_texture_paths("style_01")["orange"]
     folder = os.path.dirname(wall_path)
     wall_glow, floor_glow = (
-        _rgb(os.path.join(folder, f"{name}_light_m.png")) for name in ("wall", "floor")
+        load_rgb(os.path.join(folder, f"{name}_light_m.png")) for name in ("wall", "floor")
     )
     light = np.interp((np.arange(SIZE) + 0.5) / SIZE, WALL_LIGHT_V, WALL_LIGHT)[:, None, None]
-    wall = light * _rgb(wall_path) + WALL_GLOW * wall_glow
-    floor = FLOOR_LIGHT * _rgb(floor_path) + FLOOR_GLOW * floor_glow
+    wall = light * load_rgb(wall_path) + WALL_GLOW * wall_glow
+    floor = FLOOR_LIGHT * load_rgb(floor_path) + FLOOR_GLOW * floor_glow
     sky = labmaze.assets.get_sky_texture_paths("sky_02")
     # As recorded: the sky's east is in the south here.
     sides = [load_image(path) for path in (sky.back, sky.left, sky.front, sky.right)]
     fruit = [model.pictures[0] for model in ITEM_MODELS]
-    return [_rgba(wall), _rgba(floor), _stadium_picture(), *sides, *fruit]
-
-
-def _rgb(path: str) -> NDArray[np.float64]:
-    return load_image(path)[..., :3].astype(np.float64)
-
-
-def _rgba(rgb: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return with_alpha(np.clip(np.round(rgb), 0, 255).astype(np.uint8))
+    return [as_picture(wall), as_picture(floor), _stadium_picture(), *sides, *fruit]
 
 
 def _stadium_picture() -> NDArray[np.uint8]:
@@ -122,7 +114,7 @@ def _stadium_picture() -> NDArray[np.uint8]:
     picture[joints] *= 0.6
     block = SIZE // STADIUM_SIZE
     picture = picture.reshape(STADIUM_SIZE, block, STADIUM_SIZE, block, 3).mean(axis=(1, 3))
-    return _rgba(picture)
+    return as_picture(picture)
 
 
 def _walls() -> NDArray[np.float64]:
