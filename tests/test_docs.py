@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import train_agent
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -83,3 +85,18 @@ def test_the_example_of_cpc_in_other_code_runs():
     names = {}
     exec(code, names)
     assert 0 < names["loss"].item() < 31
+
+
+@pytest.mark.slow
+def test_the_code_that_plays_an_agent_runs(monkeypatch, tmp_path, capsys):
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (DOCS / "start.md").read_text(), re.DOTALL | re.M
+    )
+    monkeypatch.chdir(tmp_path)
+    small = ("env.num_envs=2", "agent.network.hidden_size=11", "agent.unroll_length=5")
+    cpc = ("aux=cpc", "aux.horizon=2", "threads=1")
+    assert train_agent.main(["env=room_watermaze", "total_frames=40", *small, *cpc]) == 0
+    capsys.readouterr()
+    exec(code, {})
+    out = capsys.readouterr().out
+    assert re.match(r"mean return \d+\.\d\d, 95 % interval .* \(16 episodes\)", out)
