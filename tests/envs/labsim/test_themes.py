@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from envs.labsim import themes
+from envs.labsim.textures import load_rgb
 from envs.labsim.themes import FLOORS, WALLS, sky_pictures, theme_pictures
 
 
@@ -39,7 +40,7 @@ def test_lines_glow_on_floors_and_walls():
     for index, glowing in ((1, True), (4, True), (8, True), (13, False), (16, True)):
         style, colour = FLOORS[index]
         path = themes.labmaze.assets.get_floor_texture_paths(style)[colour]
-        dark = themes.FLOOR_LIGHT * themes._rgb(path, 128)
+        dark = themes.FLOOR_LIGHT * load_rgb(path, 128)
         assert (pictures[index][..., :3] > dark + 2.0).any() == glowing, FLOORS[index]
 
 
