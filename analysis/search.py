@@ -93,12 +93,13 @@ def report(trials: Sequence[Trial], notes: Iterable[str]) -> str:
 def _test_rows(pairs: Sequence[Trial]) -> list[tuple[str, ...]]:
     by_level, by_point = defaultdict(list), defaultdict(list)
     for pair in pairs:
-        by_level[pair.level].append([pair])
+        by_level[pair.level].append(pair)
         by_point[pair.point].append(pair)
-    rows = dict(by_level)  # by name: the groups of pairs that count once each
+    # By name: groups of pairs, each of which counts once.
+    rows = {level: [[pair] for pair in group] for level, group in by_level.items()}
     if len(by_level) > 1:
         rows["all levels"] = [[pair] for pair in pairs]
-        rows["levels, by most pairs"] = [[p for (p,) in level] for level in by_level.values()]
+        rows["levels, by most pairs"] = list(by_level.values())
         rows["points, by most pairs"] = list(by_point.values())
     return [(name, str(len(groups)), *_tests(groups)) for name, groups in rows.items()]
 
