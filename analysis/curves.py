@@ -39,6 +39,7 @@ from analysis.runs import CONFIG_FILE, Run, differing_settings, find_runs
 from analysis.statistics import FloatArray, bin_centres, binned_means
 
 COMMITTED_RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+STUDY = COMMITTED_RESULTS / "study"
 
 # All divide 100, the bins of an exported curve, whose bins are then merged without remainder.
 BIN_CHOICES = (100, 50, 25, 20, 10, 5, 4, 2, 1)
@@ -48,7 +49,7 @@ LEGEND_LETTERS = 40  # that fit twice below a panel
 PUBLISHED_HEADROOM = 0.6  # how far above our curves published ones are shown, in heights of ours
 
 
-def plot_level(run_dirs: Iterable[Path], out_path: Path, results: Path = COMMITTED_RESULTS) -> None:
+def plot_level(run_dirs: Iterable[Path], out_path: Path, results: Path = STUDY) -> None:
     """Save `return_figure` of the runs in `run_dirs` as `out_path` (.png, .pdf or .svg).
 
     Raises ValueError: as `return_figure` does, or an unknown ending. OSError.
@@ -57,7 +58,7 @@ def plot_level(run_dirs: Iterable[Path], out_path: Path, results: Path = COMMITT
     save_figure(return_figure(run_dirs, results), out_path)
 
 
-def return_figure(run_dirs: Iterable[Path], results: Path = COMMITTED_RESULTS) -> Figure:
+def return_figure(run_dirs: Iterable[Path], results: Path = STUDY) -> Figure:
     """Return curves of the runs in `run_dirs`, which are taken as `find_runs` does.
 
     Runs of several levels get a panel each. Where none of a panel's runs is a baseline, the

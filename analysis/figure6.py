@@ -31,14 +31,13 @@ from analysis.comparison import (
     compare_levels,
     improvement,
 )
-from analysis.curves import COMMITTED_RESULTS, choose_bins, draw_arm, finish_panel
+from analysis.curves import STUDY, choose_bins, draw_arm, finish_panel
 from analysis.figure import MILLION, add_caption, check_figure_path, house_style, new_figure
 from analysis.published import published_curves, published_handles
 from analysis.report import NOTHING, markdown, number, save_report, with_interval
 from analysis.scores import FINAL_SHARE
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, Estimate
 
-STUDY = COMMITTED_RESULTS / "study"
 MOST_BINS = 50  # that are told apart in a small panel
 SIDES = {1: "above", -1: "below", 0: "no"}
 ARMS_HEADER = (
