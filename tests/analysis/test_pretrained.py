@@ -8,6 +8,7 @@ import torch
 
 import evaluate
 from analysis import pretrained
+from analysis.references import random_return
 from analysis.runs import find_runs
 from records.settings import read_config
 from records.weights import find_weights, load_weights
@@ -15,6 +16,8 @@ from tests.tiny_run import write_run
 
 LEVEL = "seekavoid_arena_01"
 AGENT = Path(f"pretrained/{LEVEL}_cpc")
+ROOT = Path(__file__).parent.parent.parent
+COMMITTED = sorted(path.name for path in (ROOT / "pretrained").iterdir() if path.is_dir())
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +79,18 @@ def test_a_run_without_an_episode_at_its_end_has_no_score():
     (run / "progress.csv").write_text("frames\n1000\n")
     with pytest.raises(ValueError, match="no episode in the last tenth"):
         pretrained.best_runs(find_runs([run]))
+
+
+@pytest.mark.parametrize("name", [name for name in COMMITTED if name.endswith("_cpc")])
+def test_committed_agents_play_far_better_than_at_random(name):
+    folder = ROOT / "pretrained" / name
+    assert evaluate.main([str(folder), "episodes=8", "json=score.json"]) == 0
+    level = read_config(folder)["env"]["level"]
+    score = json.loads(Path("score.json").read_text())["return"]["mean"]
+    assert score > 3 * random_return(level)
+
+
+def test_the_table_of_committed_agents_is_that_of_their_files(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert Path("pretrained/README.md").read_text() == pretrained.table(Path("pretrained"))
+    assert len(COMMITTED) == 8
