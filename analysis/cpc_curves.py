@@ -101,6 +101,19 @@ def chance_levels(run: Run) -> tuple[float, float] | None:
     return float(chance[known].mean()), float((loss + bound)[known].mean())
 
 
+def gradient_share(run: Run) -> float | None:
+    """Norm of CPC's gradient on encoder and core over that of A2C's; None if not recorded.
+
+    Means over training, one divided by the other: how strongly prediction shapes the agent.
+    """
+    path = run.folder / PROGRESS_FILE
+    names = ("grad_norm_aux_trunk", "grad_norm_a2c_trunk")
+    if not path.is_file() or not set(names) <= set(column_names(path)):
+        return None
+    aux, a2c = (mean_of_known(norms) for norms in read_table(path, names).values())
+    return aux / a2c if aux >= 0 and a2c > 0 else None  # NaN where no row has one
+
+
 def training_times(rows: int) -> list[slice]:
     """Rows that stand for start, middle and end: a twentieth of `rows` each, at least one.
 
@@ -130,6 +143,12 @@ def _draw_arm(arm: Arm, accuracy_axes: Axes, loss_axes: Axes) -> list[str]:
             notes += draw_seeds(axes, seeds[0].k, curves, colour, arm.line_style, label)
     _name_axes(arm, accuracy_axes, loss_axes)
     notes += _draw_chance(arm, accuracy_axes, loss_axes)
+    shares = [share for run in arm.runs if (share := gradient_share(run)) is not None]
+    if shares:
+        notes.append(
+            f"{arm.label}, {arm.runs[0].level}: the norm of the auxiliary gradient on encoder and "
+            f"core is {np.mean(shares):.2f} of A2C's (means over training)."
+        )
     return notes
 
 

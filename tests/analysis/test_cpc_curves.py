@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from analysis.cpc_curves import (
     chance_levels,
     cpc_figure,
+    gradient_share,
     main,
     plot_cpc,
     read_horizons,
@@ -111,6 +112,20 @@ def test_chance_is_drawn_where_it_is_recorded(make_run: MakeRun) -> None:
     accuracy, loss = cpc_figure([folder]).axes
     assert [text.get_text() for text in accuracy.texts] == ["chance\n0.25"]
     assert [text.get_text() for text in loss.texts] == ["log N\n4.00"]
+
+
+def test_the_gradients_share_is_a_ratio_of_means_over_seeds(make_run: MakeRun) -> None:
+    folders = [record(make_run("cpc", seed), 3) for seed in (1, 2)]
+    assert gradient_share(open_run(folders[0])) is None
+    for folder, aux in zip(folders, (1.0, 2.0), strict=True):
+        write_csv(
+            folder / "progress.csv",
+            ("frames", "grad_norm_aux_trunk", "grad_norm_a2c_trunk"),
+            [(1, aux, 2.0), (2, None, None), (3, aux, 8.0)],
+        )
+    assert gradient_share(open_run(folders[1])) == 0.4
+    caption = cpc_figure(folders).get_supxlabel()
+    assert "core is 0.30 of A2C's" in " ".join(caption.split())
 
 
 def test_an_unfinished_block_and_unmeasured_horizons_are_blank(make_run: MakeRun) -> None:

@@ -1,6 +1,6 @@
 """Damage every file of a run's folder, continue the run, evaluate it and draw its figure.
 
-    python -m tests.campaigns.damaged_files [--trials 20] [--worlds vectors room_watermaze]
+    python -m tests.campaigns.damaged_files [--trials 4] [--worlds vectors room_watermaze]
 
 Each file has bits flipped, is cut short, emptied, filled with noise or removed, or holds other
 things of the right format: a checkpoint with a part left out or replaced and a checksum that fits.
@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=20, help="of each damage")
+    parser.add_argument("--trials", type=int, default=4, help="of each damage")
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sample", type=int, help="so many trials in each world, not all")
