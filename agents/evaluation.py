@@ -19,22 +19,28 @@ from episode_seeds import FIRST_EVALUATION_SEED
 RESAMPLES = 9999
 NUMBERS_AT_ONCE = 10**6  # that are resampled; all of them together may be gigabytes
 MAX_LOST_STEPS = 10  # or as many as there were episodes
+MAX_EPISODE_STEPS = 10**6  # agent steps, far beyond any level's: an episode that does not end
 
 
 class EpisodesLostError(Exception):
-    """Environments fail more often than they end an episode; the message says why they do."""
+    """Environments fail more often than they end an episode, or one has no end."""
 
 
 class Playing:
     """An agent that plays B environments step by step, and what it keeps between two steps.
 
-    `see` the observations, choose actions, step the environments, then tell what was `acted`.
+    `see` the observations, `choose` actions, step the environments, then tell what was `acted`.
+    `seed`: of the actions; `greedy`: take the most likely one instead of sampling.
     """
 
-    def __init__(self, agent: Agent | SB3Agent, num_envs: int) -> None:
+    def __init__(
+        self, agent: Agent | SB3Agent, num_envs: int, seed: int = 0, greedy: bool = False
+    ) -> None:
         self.agent = agent
         self._core_state = agent.initial_state(num_envs)
-        self.device = self._core_state.hidden.device
+        self._device = self._core_state.hidden.device
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+        self._greedy = greedy
         self._last_action = torch.full((num_envs,), -1)
         self._last_reward = torch.zeros(num_envs)
         self._is_first = torch.ones(num_envs, dtype=torch.bool)
@@ -43,13 +49,19 @@ class Playing:
     def see(self, obs: np.ndarray) -> AgentOutput:
         """The agent's outputs [1, B, ...] for the observations [B, ...] of all environments."""
         output, self._core_state = self.agent.unroll_core(
-            self.agent.encode(torch.from_numpy(obs).to(self.device).unsqueeze(0)),
-            self._last_action.to(self.device).unsqueeze(0),
-            self._last_reward.to(self.device).unsqueeze(0),
+            self.agent.encode(torch.from_numpy(obs).to(self._device).unsqueeze(0)),
+            self._last_action.to(self._device).unsqueeze(0),
+            self._last_reward.to(self._device).unsqueeze(0),
             self._is_first.unsqueeze(0),
             self._core_state,
         )
         return output
+
+    def choose(self, output: AgentOutput) -> Tensor:
+        """Actions [B], on the host, of the policy in `output`."""
+        logits = output.logits[0]  # [B, A]
+        noise = torch.empty_like(logits).exponential_(generator=self._generator)
+        return sample_actions(logits, None if self._greedy else noise).cpu()
 
     def acted(self, action: Tensor, result: StepResult) -> None:
         """Keep for the next step what action [B] (on the host) has led to."""
@@ -77,14 +89,13 @@ def evaluate(
     episode before the agent acts on it; `progress`, after each step, how many episodes have ended.
 
     Raises EpisodesLostError: environments failed in more than MAX_LOST_STEPS steps, and more often
-    than episodes ended.
+    than episodes ended; or an episode has not ended after MAX_EPISODE_STEPS steps.
     """
     B = env.num_envs
     share = [episodes // B + (i < episodes % B) for i in range(B)]
     played: list[list[Episode]] = [[] for _ in range(B)]
     tracker = EpisodeTracker(B, stagger=False)
-    playing = Playing(agent, B)
-    generator = torch.Generator(playing.device).manual_seed(seed)
+    playing = Playing(agent, B, seed, greedy)
     space = env.single_observation_space
     obs = np.empty((B, *space.shape), space.dtype)
     env.reset_into(range(seed, seed + B), obs)
@@ -92,9 +103,7 @@ def evaluate(
     while any(len(done) < wanted for done, wanted in zip(played, share, strict=True)):
         if watch is not None and not played[0]:
             watch(obs[0])
-        logits = playing.see(obs).logits[0]  # [B, A]
-        noise = torch.empty_like(logits).exponential_(generator=generator)
-        action = sample_actions(logits, None if greedy else noise).cpu()
+        action = playing.choose(playing.see(obs))
         result = env.step_into(action.numpy(), obs)
         playing.acted(action, result)
         for i, episode in tracker.add(result):
@@ -108,6 +117,11 @@ def evaluate(
             cause = getattr(env, "last_failure", None)
             raise EpisodesLostError(
                 f"environments failed {lost_steps} times while {done} episodes ended; {cause}"
+            )
+        if max(tracker.length) >= MAX_EPISODE_STEPS:
+            raise EpisodesLostError(
+                f"an episode has not ended after {MAX_EPISODE_STEPS:,} steps; the environment "
+                "needs a time limit, such as gymnasium.register(..., max_episode_steps=N)"
             )
     return [episode for done in played for episode in done]
 

@@ -117,8 +117,7 @@ class Learner:
         obs_space, num_actions = envs.single_observation_space, int(envs.single_action_space.n)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = config.network.for_observations(obs_space.shape)
-            self.agent = Agent(obs_space, num_actions, network).to(device)
+            self.agent = Agent(obs_space, num_actions, config.network).to(device)
             aux = make_aux(size, size, num_actions)
             self.aux = None if aux is None else aux.to(device)
         chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
@@ -136,7 +135,8 @@ class Learner:
         self._parameters = list(self.agent.parameters())
         # Encoder and core, which both losses train, come before the heads.
         self._trunk = slice(len(self._parameters) - len(list(self.agent.head_parameters())))
-        self._aux_parameters = [] if self.aux is None else list(self.aux.parameters())
+        of_aux = () if self.aux is None else self.aux.parameters()
+        self._aux_parameters = [p for p in of_aux if p.requires_grad]
         # The auxiliary head has a group of its own: it learns at full weight, outside the clip.
         parameter_groups: list[Any] = [
             {"params": p} for p in (self._parameters, self._aux_parameters) if p
@@ -312,7 +312,11 @@ class Learner:
         for gradient, out in of_aux:
             torch.mul(gradient.expand_as(out), self.aux_weight, out=out)
         self._shards.backward(retain_graph)
-        return self._shards.gradients
+        gradients = self._shards.gradients
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            if not parameter.requires_grad:  # frozen since: compiled passes and shards go on
+                gradient.zero_()
+        return gradients
 
     def _check_finite(self, losses: A2CLoss, aux_losses: Tensor, norm: Tensor) -> bool:
         """Whether there is a valid row. Raises FloatingPointError that names what is not finite.

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -85,22 +85,6 @@ class NetworkConfig:
                 f"it must be at least 1 and at most {MAX_SIZE:,}."
             )
 
-    def for_observations(self, shape: tuple[int, ...]) -> "NetworkConfig":
-        """The same with an encoder for observations of `shape`, [H, W, C] or [D], in auto's place.
-
-        Raises ValueError: images are too small for the shallow encoder.
-        """
-        small = len(shape) == 3 and min(shape[:2]) < SHALLOW_SIZE
-        if self.encoder == "auto":
-            fitting = "mlp" if len(shape) == 1 else "deep" if small else "shallow"
-            return replace(self, encoder=fitting)
-        if self.encoder == "shallow" and small:
-            raise ValueError(
-                f"agent.network.encoder=shallow needs images of at least {SHALLOW_SIZE}x"
-                f"{SHALLOW_SIZE} pixels, but these are {shape[0]}x{shape[1]}; deep takes them."
-            )
-        return self
-
 
 class AgentOutput(NamedTuple):
     """What the network computes for T rows of B environments; all float32."""
@@ -111,6 +95,34 @@ class AgentOutput(NamedTuple):
     context: Tensor  # [T, B, H] c_t, the core's output
 
 
+def fitting_encoder(name: str, observation_space: gymnasium.spaces.Box) -> str:
+    """The name of the encoder: in auto's place one that reads the observations.
+
+    Raises ValueError: one of ours cannot read them. Vectors [D] need "mlp", images [H, W, C] of
+    uint8 "shallow" or, where they are too small for it, "deep".
+    """
+    shape, dtype = observation_space.shape, observation_space.dtype
+    small = len(shape) == 3 and min(shape[:2]) < SHALLOW_SIZE
+    if name == "auto":
+        name = "mlp" if len(shape) == 1 else "deep" if small else "shallow"
+    wanted = {"mlp": 1, "shallow": 3, "deep": 3}.get(name, len(shape))
+    if len(shape) != wanted:
+        raise ValueError(
+            f"agent.network.encoder={name} cannot read observations of shape {shape};"
+            " vectors need mlp, images [height, width, channels] shallow or deep."
+        )
+    if name in ("shallow", "deep") and dtype != np.uint8:
+        raise ValueError(
+            f"agent.network.encoder={name} reads images of uint8, 0 to 255, but these are {dtype}."
+        )
+    if name == "shallow" and small:
+        raise ValueError(
+            f"agent.network.encoder=shallow needs images of at least {SHALLOW_SIZE}x"
+            f"{SHALLOW_SIZE} pixels, but these are {shape[0]}x{shape[1]}; deep takes them."
+        )
+    return name
+
+
 class Agent(nn.Module):
     """Encoder, core and heads.
 
@@ -118,25 +130,18 @@ class Agent(nn.Module):
 
     Without a core the context is the embedding, and the memory stays as it is.
 
-    Raises ValueError if the encoder does not fit the observations (images [H, W, C] of uint8 for
-    "shallow" and "deep", vectors [D] for "mlp").
+    Raises ValueError if the encoder does not fit the observations (`fitting_encoder`).
     """
 
     def __init__(
         self, observation_space: gymnasium.spaces.Box, num_actions: int, config: NetworkConfig
     ) -> None:
         super().__init__()
-        shape = observation_space.shape
-        wanted = {"mlp": 1, "shallow": 3, "deep": 3}.get(config.encoder, len(shape))
-        if len(shape) != wanted:
-            raise ValueError(
-                f"agent.network.encoder={config.encoder} cannot read observations of shape {shape};"
-                " vectors need mlp, images [height, width, channels] shallow or deep."
-            )
+        encoder = fitting_encoder(config.encoder, observation_space)
         self.num_actions = num_actions
         self.hidden_size = config.hidden_size
         self._precision = config.precision
-        self.encoder = ENCODER_CLASSES[config.encoder](shape, config.hidden_size)
+        self.encoder = ENCODER_CLASSES[encoder](observation_space.shape, config.hidden_size)
         self.core: LSTMCore | nn.Identity = nn.Identity()  # or another of CORE_CLASSES
         if config.core != "none":
             input_size = config.hidden_size + num_actions + 1

@@ -20,7 +20,6 @@ from agents.config import AgentConfig
 from agents.devices import choose_device, one_thread
 from agents.evaluation import Playing
 from agents.networks import Agent, AgentOutput
-from agents.passes import sample_actions
 from analysis.probe_table import CODES, TRAINED, UNTRAINED
 from configs import RunConfig, config_of_run, load_agent
 from envs.frame_rate import STEPS_PER_SECOND
@@ -81,7 +80,7 @@ def record(
     env = LabsimVectorEnv(config.env.level, episodes, keep_final_obs=False)
     device_of_all = choose_device(device)
     networks = [
-        Playing(agent.to(device_of_all), episodes)
+        Playing(agent.to(device_of_all), episodes, FIRST_EVALUATION_SEED)
         for agent in make_networks(config, weights.agent, env)
     ]
     every = -(-episodes * env.level.episode_steps // rows)
@@ -106,7 +105,7 @@ def make_networks(
     space, num_actions = env.single_observation_space, int(env.single_action_space.n)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        untrained = Agent(space, num_actions, config.agent.network.for_observations(space.shape))
+        untrained = Agent(space, num_actions, config.agent.network)
         trained = load_agent(config, parameters, env, torch.device("cpu"))
     assert isinstance(trained, Agent)
     return trained, untrained
@@ -118,7 +117,6 @@ def _play(env: LabsimVectorEnv, level: str, networks: list[Playing], every: int)
     Returns what is kept: the steps 0, `every`, 2 * `every` .. of each.
     """
     B, seed = env.num_envs, FIRST_EVALUATION_SEED
-    generator = torch.Generator(networks[0].device).manual_seed(seed)
     obs = np.empty((B, *env.single_observation_space.shape), np.uint8)
     env.reset_into(range(seed, seed + B), obs)
     playing, terminated = np.ones(B, bool), np.zeros(B, bool)
@@ -129,9 +127,7 @@ def _play(env: LabsimVectorEnv, level: str, networks: list[Playing], every: int)
         outputs = [network.see(obs) for network in networks]
         if len(rewards) % every == 0:
             kept.append(_row(playing, outputs, read_facts(level, env.get_state())))
-        logits = outputs[0].logits[0]  # [B, A]
-        noise = torch.empty_like(logits).exponential_(generator=generator)
-        action = sample_actions(logits, noise).cpu()
+        action = networks[0].choose(outputs[0])
         result = env.step_into(action.numpy(), obs)
         for network in networks:
             network.acted(action, result)

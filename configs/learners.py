@@ -207,9 +207,7 @@ def load_agent(
         agent = SB3Agent(space, actions)
         network: nn.Module = agent.policy
     else:
-        network = agent = Agent(
-            space, int(actions.n), config.agent.network.for_observations(space.shape)
-        )
+        network = agent = Agent(space, int(actions.n), config.agent.network)
     require_form(state, network.state_dict(), "agent")
     network.load_state_dict(state)
     return agent.to(device)

@@ -8,12 +8,14 @@ embedding (z)   f32 [T+1, B, E]: the encoder's output for each observation. The 
 context (c)     f32 [T+1, B, H]: the recurrent net's output after each observation. c of row t
                 predicts z of the rows t+1 .. t+K.
 action          i64 [T, B], for name="cpc_action" alone. Where there are no actions (speech, text,
-                video) it is left out, and `num_actions` is 0.
+                video) it is left out, and so is `num_actions`.
 is_first        bool [T+1, B]: this row opens a sequence of its own, and nothing before it predicts
-                what follows. Left out: the rows of each column are one sequence.
+                what follows. Left out: the rows of each column are one sequence. Sequences of
+                unequal lengths are laid end to end in a column, not padded: padding would be
+                predicted, and be a negative, like any other row.
 generator       draws the rows to predict from; left out, PyTorch's own does.
 
-    cpc = CPC(AuxConfig(horizon=12, negatives="pool", anchors=16), 64, 128, num_actions=0)
+    cpc = CPC(AuxConfig(horizon=12, negatives="pool", anchors=16), 64, 128)
     loss, metrics = cpc(z, c)  # gradients reach z, c and cpc.parameters()
 
 `examples/audio_cpc.py` does this with speech (docs/audio.md). `make_aux` builds what settings name,

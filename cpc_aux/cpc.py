@@ -59,6 +59,9 @@ class CPC(nn.Module):
     the environments. Losses and metrics, averaged over the parts by their number of environments,
     are then the means over all pairs of the batch.
 
+    Raises ValueError: a setting is not allowed, or predictions would see actions of which there are
+    none (`num_actions` is 0).
+
     [1] van den Oord, Li, Vinyals 2018, "Representation Learning with Contrastive Predictive
         Coding", arXiv 1807.03748; in reinforcement learning: section 3.4.
     [2] Guo et al. 2018, "Neural Predictive Belief Representations", arXiv 1811.06407 (CPC|Action;
@@ -69,9 +72,16 @@ class CPC(nn.Module):
     own_share: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
-        self, config: AuxConfig, embedding_size: int, context_size: int, num_actions: int
+        self, config: AuxConfig, embedding_size: int, context_size: int, num_actions: int = 0
     ) -> None:
         super().__init__()
+        config.validate()
+        if config.name == "none":
+            raise ValueError("CPC got name=none; it needs cpc or cpc_action.")
+        if config.name == "cpc_action" and num_actions < 1:
+            raise ValueError(
+                f"CPC got num_actions={num_actions}, but with name=cpc_action predictions see them."
+            )
         self.horizon = config.horizon
         self.num_anchors = config.anchors
         self.negatives = config.negatives
@@ -96,8 +106,9 @@ class CPC(nn.Module):
         """Score one rollout of T steps in B environments.
 
         Args:
-            embedding: f32 [T+1, B, E], z. Row T is predicted but never predicted from.
-            context: f32 [T+1, B, H], c. Row T is not used.
+            embedding: [T+1, B, E], z. Row T is predicted but never predicted from. As the context
+                of any floating-point type; the loss is computed in the maps' type.
+            context: [T+1, B, H], c. Row T is not used.
             action: i64 [T, B], taken at rows 0..T-1; None where predictions do not see them.
             is_first: bool [T+1, B], true where an observation opens an episode; None: nowhere.
             generator: draws the anchors; None: PyTorch's own.
@@ -114,6 +125,7 @@ class CPC(nn.Module):
                 negatives come from other environments.
         """
         self._check_shapes(embedding, context, action, is_first)
+        embedding, context = (x.to(self.maps.dtype) for x in (embedding, context))
         if is_first is None:
             is_first = embedding.new_zeros(embedding.shape[:2], dtype=torch.bool)
         if self.trains == "context":

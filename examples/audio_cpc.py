@@ -101,7 +101,7 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
     torch.manual_seed(0)
     network, draw = Network(), np.random.default_rng(0)
     config = AuxConfig(horizon=run.steps, negatives=run.negatives, anchors=run.anchors)
-    head: nn.Module = CPC(config, CHANNELS[-1], CONTEXT_SIZE, num_actions=0)
+    head: nn.Module = CPC(config, CHANNELS[-1], CONTEXT_SIZE)
     if run.label:
         head = nn.Linear(CONTEXT_SIZE, int(speech.num_classes[run.label]))
     optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()])

@@ -31,7 +31,7 @@ def write_run(*settings: str, last_return: float = 3.0) -> Path:
     (run / "config.yaml").write_text(yaml.safe_dump(values))
     assert isinstance(config.agent, AgentConfig)
     torch.manual_seed(config.seed)
-    agent = Agent(IMAGES, 9, config.agent.network.for_observations(IMAGES.shape))
+    agent = Agent(IMAGES, 9, config.agent.network)
     aux = make_aux(config.aux, 11, 11, 9, fast=False)
     parameters = {"agent": agent.state_dict(), "aux": aux.state_dict() if aux else {}}
     state = {"learner": {"frames": FRAMES, **parameters}, "metrics": {}}

@@ -38,7 +38,7 @@ class FastCPC(CPC):
         config: AuxConfig,
         embedding_size: int,
         context_size: int,
-        num_actions: int,
+        num_actions: int = 0,
         num_threads: int = 1,
     ) -> None:
         super().__init__(config, embedding_size, context_size, num_actions)

@@ -10,7 +10,6 @@ import torch
 from agents.config import AgentConfig
 from agents.evaluation import Playing
 from agents.networks import Agent
-from agents.passes import sample_actions
 from agents.sb3.agent import SB3Agent
 from agents.state_check import require_form
 from configs import RunConfig, config_of_run, load_agent
@@ -45,7 +44,7 @@ class Player:
                 f"python evaluate.py {run} video=FILE.mp4 films it."
             )
         weights = load_weights(path)
-        self.frames, self.greedy = weights.frames, greedy
+        self.frames, self._greedy = weights.frames, greedy
         self.env = LabsimVectorEnv(self.config.env.level, 1)
         with checkpoint.fitting(path):
             device = torch.device("cpu")
@@ -53,7 +52,6 @@ class Player:
             self.past = past_predictions(self.config, weights, agent)
         self.agent = agent
         self._seed = FIRST_EVALUATION_SEED + seed
-        self._generator = torch.Generator().manual_seed(self._seed)
         self._obs = np.empty((1, *self.env.single_observation_space.shape), np.uint8)
         self._views: deque[Picture] = deque(maxlen=self.past.num_candidates if self.past else 1)
         self.ended = True  # no episode has begun
@@ -73,10 +71,10 @@ class Player:
     def begin(self) -> None:
         """Begin the next episode."""
         self.env.reset_into([self._seed], self._obs)
+        self._playing = Playing(self.agent, 1, self._seed, self._greedy)
         self._seed += 1
         self.ended = False
         self._step, self._earned, self._reward = 0, 0.0, 0.0
-        self._playing = Playing(self.agent, 1)
         self._views.clear()
         if self.past is not None:
             self.past.begin()
@@ -86,9 +84,7 @@ class Player:
         """See, choose and act; then `ended` says whether that was the episode's last step."""
         view = self._obs[0].copy()
         output = self._playing.see(self._obs)
-        logits = output.logits[0]  # [1, A]
-        noise = torch.empty_like(logits).exponential_(generator=self._generator)
-        action = sample_actions(logits, None if self.greedy else noise)  # [1]
+        action = self._playing.choose(output)  # [1]
         self._views.append(view)
         hits, picked = None, []
         if self.past is not None:
@@ -98,7 +94,8 @@ class Player:
                 picked = [self._views[-1 - age] for age in hits.picked.tolist()]
         moment = Moment(
             self._step, view, self.env.get_top_down(0), self._earned, self._reward,
-            float(output.value[0, 0]), logits[0].softmax(0).numpy(), int(action), hits, picked,
+            float(output.value[0, 0]), output.logits[0, 0].softmax(0).numpy(), int(action),
+            hits, picked,
         )  # fmt: skip
         result = self.env.step_into(action.numpy(), self._obs)
         self._playing.acted(action, result)

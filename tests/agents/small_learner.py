@@ -30,6 +30,7 @@ class SquareAux(nn.Module):
 def make_learner(
     env=RandomEnds, num_envs=4, aux=False, aux_weight=0.1, threads=1, seed=1, **config
 ):
+    """`aux`: True for SquareAux, or a class of another loss."""
     settings = {
         "network": NetworkConfig("mlp", 16),
         "unroll_length": 5,
@@ -41,7 +42,7 @@ def make_learner(
     total_frames, fast = settings.pop("total_frames"), settings.pop("fast")
     learner = Learner(
         AgentConfig(**settings), env, num_envs,
-        lambda e, h, a: SquareAux(e) if aux else None,
+        lambda e, h, a: None if not aux else SquareAux(e) if aux is True else aux(e),
         aux_weight, total_frames, seed, CPU, threads, fast=fast,
     )  # fmt: skip
     learner.start()

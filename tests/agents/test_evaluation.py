@@ -10,7 +10,7 @@ from agents import evaluation
 from agents.actor import Actor, collect
 from agents.config import NetworkConfig
 from agents.episodes import Episode, EpisodeTracker
-from agents.evaluation import describe, evaluate, mean_with_interval
+from agents.evaluation import EpisodesLostError, describe, evaluate, mean_with_interval
 from agents.networks import Agent
 from agents.passes import PlainPass
 from agents.rollout import Rollout
@@ -46,6 +46,22 @@ def test_short_episodes_are_not_favoured():
     env = Unequal(2)
     lengths = [episode.length for episode in evaluate(make_agent(env), env, 6)]
     assert lengths == [1, 1, 1, 5, 5, 5]
+
+
+class NeverEnds(RandomEnds):
+    """Environment 1 goes on for ever, the others do not."""
+
+    def step_into(self, actions, obs):
+        result = super().step_into(actions, obs)
+        result.terminated[1] = result.truncated[1] = False
+        return result
+
+
+def test_an_episode_without_an_end_is_told(monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 101)
+    env = NeverEnds(3)
+    with pytest.raises(EpisodesLostError, match="an episode has not ended after 101 steps; the"):
+        evaluate(make_agent(env), env, 3)
 
 
 def test_same_seed_same_episodes_and_greedy_differs():

@@ -1,6 +1,7 @@
 """The learner: who gets which gradient, and what stops or teaches nothing."""
 
 import dataclasses
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -204,6 +205,42 @@ def test_a_frozen_encoder_stays_and_the_rest_learns(encoder, fast, monkeypatch):
         learner.update()
     for name, x in learner.agent.state_dict().items():
         assert torch.equal(x, before[name]) == name.startswith("encoder"), name
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parameters_may_be_frozen_when_the_learner_stands(threads, fast):
+    with closing(make_learner(aux=True, threads=threads, fast=fast)) as learner:
+        learner.agent.core.requires_grad_(False)
+        before = {name: x.clone() for name, x in learner.agent.state_dict().items()}
+        for _ in range(2):
+            learner.collect()
+            learner.update()
+        for name, x in learner.agent.state_dict().items():
+            assert torch.equal(x, before[name]) == name.startswith("core"), name
+
+
+class PredictsAFixedNetwork(nn.Module):
+    """A loss with a target that is not trained, as random network distillation has."""
+
+    def __init__(self, embedding_size):
+        super().__init__()
+        self.target = nn.Linear(embedding_size, 3).requires_grad_(False)
+        self.predictor = nn.Linear(embedding_size, 3)
+
+    def forward(self, embedding, context, action, is_first, generator):
+        return (self.predictor(embedding) - self.target(embedding)).square().mean(), {}
+
+
+def test_an_auxiliary_loss_may_have_frozen_parameters():
+    learner = make_learner(aux=PredictsAFixedNetwork)
+    assert learner.aux is not None
+    before = {name: x.clone() for name, x in learner.aux.state_dict().items()}
+    for _ in range(2):
+        learner.collect()
+        learner.update()
+    for name, x in learner.aux.state_dict().items():
+        assert torch.equal(x, before[name]) == name.startswith("target"), name
 
 
 def test_metrics_are_means_since_the_last_call():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from agents.config import NetworkConfig
-from agents.networks import Agent, CoreState
+from agents.encoders import ENCODER_CLASSES
+from agents.networks import Agent, CoreState, fitting_encoder
 
 A, HIDDEN = 7, 11
 
@@ -149,10 +150,9 @@ def test_encoder_must_fit_the_observations():
     [((4,), "mlp"), ((7, 7, 3), "deep"), ((19, 96, 3), "deep"), ((20, 20, 1), "shallow")],
 )
 def test_auto_takes_the_encoder_that_fits(shape, encoder):
-    config = NetworkConfig("auto", 11).for_observations(shape)
-    assert config == NetworkConfig(encoder, 11)
     dtype = np.float32 if len(shape) == 1 else np.uint8
-    agent = Agent(gymnasium.spaces.Box(0, 1, shape, dtype), 3, config)
+    agent = Agent(gymnasium.spaces.Box(0, 1, shape, dtype), 3, NetworkConfig("auto", 11))
+    assert type(agent.encoder) is ENCODER_CLASSES[encoder]
     obs = torch.zeros(2, 3, *shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
     assert agent.encode(obs).shape == (2, 3, 11)
 
@@ -160,5 +160,12 @@ def test_auto_takes_the_encoder_that_fits(shape, encoder):
 def test_images_too_small_for_the_shallow_encoder_are_refused():
     for shape in ((19, 96, 3), (96, 19, 3)):
         with pytest.raises(ValueError, match="needs images of at least 20x20 pixels, but these"):
-            NetworkConfig("shallow").for_observations(shape)
-    assert NetworkConfig("shallow").for_observations((20, 20, 3)) == NetworkConfig("shallow")
+            fitting_encoder("shallow", gymnasium.spaces.Box(0, 255, shape, np.uint8))
+    space = gymnasium.spaces.Box(0, 255, (20, 20, 3), np.uint8)
+    assert fitting_encoder("shallow", space) == "shallow"
+
+
+@pytest.mark.parametrize("encoder", ["auto", "shallow", "deep"])
+def test_images_that_are_not_of_bytes_are_refused(encoder):
+    with pytest.raises(ValueError, match="reads images of uint8, 0 to 255, but these are float32"):
+        Agent(gymnasium.spaces.Box(0, 1, (41, 43, 3), np.float32), A, NetworkConfig(encoder))

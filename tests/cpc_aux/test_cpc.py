@@ -3,11 +3,13 @@
 import copy
 import itertools
 import pickle
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from cpc_aux import CPC, AuxConfig
 from cpc_aux.config import NEGATIVES, PREDICTORS
 from tests.cpc_aux.case import ACTIONS, VARIANTS, B, Case, E, H, K, T, assert_same
 
@@ -164,6 +166,34 @@ def test_actions_are_asked_for_where_predictions_see_them(name: str, predictor: 
     else:
         with pytest.raises(ValueError, match="got no action"):
             case()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "none"}, "got name=none; it needs cpc or cpc_action"),
+        ({"name": "cpc_action"}, "got num_actions=0, but"),
+        ({"predictor": "GRU"}, "aux.predictor is 'GRU'; allowed: linear, gru"),
+        ({"trains": "contexts"}, "aux.trains is 'contexts'; allowed: both, context, embedding"),
+        ({"horizon": 0}, "aux.horizon is 0; it must be at least 1"),
+    ],
+)
+def test_the_class_itself_refuses_wrong_settings(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        CPC(AuxConfig(**changes), E, H)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_inputs_of_other_floating_point_types_are_taken(fast: bool) -> None:
+    case = Case()
+    head = case.head if fast else CPC(AuxConfig("cpc", K, anchors=None), E, H)
+    z, c = case.z.bfloat16().requires_grad_(), case.c.double().requires_grad_()
+    loss, _ = head(z, c)
+    expected, _ = head(z.detach().float(), c.detach().float())
+    assert torch.equal(loss, expected)
+    loss.backward()
+    assert z.grad is not None
+    assert z.grad.dtype == torch.bfloat16
 
 
 def test_parts_of_a_batch_average_to_the_whole() -> None:
