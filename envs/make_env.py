@@ -10,7 +10,6 @@ from gymnasium.wrappers import (
     FlattenObservation,
     FrameStackObservation,
     GrayscaleObservation,
-    MaxAndSkipObservation,
     RepeatAction,
     ReshapeObservation,
     ResizeObservation,
@@ -18,7 +17,7 @@ from gymnasium.wrappers import (
 )
 
 from envs.config import EnvConfig, WrapperConfig
-from envs.pool.checks import check_inside
+from envs.pool.checks import check_inside, describe
 
 # What Gymnasium and wrappers raise where an environment or a wrapper does not fit.
 MISFITS = (
@@ -65,7 +64,9 @@ def make_env(config: EnvConfig) -> gymnasium.Env:
         env = gymnasium.make(config.id, disable_env_checker=True, **(config.kwargs or {}))
         return wrap(check_inside(env), config.wrappers or WrapperConfig())
     except MISFITS as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = describe(error)  # with its place: it may be a bug in the environment
+        if isinstance(error, gymnasium.error.Error | ValueError) and str(error):
+            why = " ".join(str(error).split())  # what the user should change
         hint = _where_it_is(config.id) if isinstance(error, UNKNOWN) else ""
         raise ValueError(f"env.id={config.id} cannot be made as configured: {why}{hint}") from error
 
@@ -91,7 +92,7 @@ def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
     if _channels_first(env.observation_space, config.channels_first):
         env = ChannelsLast(env)
     if config.frame_skip > 1:
-        repeat = MaxAndSkipObservation if _is_image(env) else RepeatAction
+        repeat = MaxOfLastTwo if _is_image(env) else RepeatAction
         env = repeat(env, config.frame_skip)
     if config.resize is not None:
         height, width = config.resize
@@ -105,6 +106,24 @@ def wrap(env: gymnasium.Env, config: WrapperConfig) -> gymnasium.Env:
 def _is_image(env: gymnasium.Env) -> bool:
     shape = env.observation_space.shape
     return shape is not None and len(shape) in (2, 3)
+
+
+class MaxOfLastTwo(RepeatAction):
+    """Repeats an action; observations are the maximum of a step's last two frames, or its only one.
+
+    Gymnasium's MaxAndSkipObservation shows older frames where an episode ends within a step.
+    """
+
+    def step(self, action: Any) -> Any:
+        """Take at most `num_repeats` steps with an action; their rewards are added."""
+        frames: list[np.ndarray] = []
+        total_reward, ended = 0.0, False
+        while len(frames) < self.num_repeats and not ended:
+            obs, reward, terminated, truncated, info = self.env.step(action)
+            frames.append(np.array(obs))  # a copy: an environment may draw into the same array
+            total_reward += float(reward)
+            ended = terminated or truncated
+        return np.max(frames[-2:], axis=0), total_reward, terminated, truncated, info
 
 
 class ChannelsLast(TransformObservation):

@@ -14,8 +14,9 @@ class LabsimEnv(gymnasium.Env):
     """A batch of one: the same episodes as environment 0 of a `LabsimVectorEnv`.
 
     `reset` knows the options of `LabsimVectorEnv.reset`; infos hold "pose": x, y, z, pitch and
-    yaw of the player in DeepMind Lab's units. Copies go on exactly as the original would. Raises
-    ValueError as `LabsimVectorEnv` does.
+    yaw of the player in DeepMind Lab's units; and "success_seconds" where a trial succeeded in the
+    step: nominal seconds from (re)spawn to success. Copies go on exactly as the original would.
+    Raises ValueError as `LabsimVectorEnv` does.
     """
 
     metadata = {  # noqa: RUF012 - as Gymnasium declares it
@@ -58,12 +59,15 @@ class LabsimEnv(gymnasium.Env):
         if self._next is not None:
             raise ValueError("the episode has ended: call reset() before step()")
         batch_obs, reward, terminated, truncated, info = self._vector_env.step(np.array([action]))
-        obs, pose = batch_obs[0], info["pose"][0]
+        obs = batch_obs[0]
         if terminated[0] or truncated[0]:
-            self._next = obs, pose
-            obs, pose = info["final_obs"][0], info["final_info"]["pose"][0]
+            self._next = obs, info["pose"][0]
+            obs, info = info["final_obs"][0], info["final_info"]
         self._frame = obs
-        return obs, float(reward[0]), bool(terminated[0]), bool(truncated[0]), {"pose": pose}
+        own: dict[str, Any] = {"pose": info["pose"][0]}
+        if "success_seconds" in info:
+            own["success_seconds"] = float(info["success_seconds"][0])
+        return obs, float(reward[0]), bool(terminated[0]), bool(truncated[0]), own
 
     def get_state(self) -> dict[str, NDArray]:
         """Copy everything that a later `set_state` needs to go on exactly from here."""

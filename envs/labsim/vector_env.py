@@ -203,6 +203,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
         places = read_options(options, self.num_envs)
         if seed is not None or not self._begun:
             self.reset_into(one_seed_each(seed, self.num_envs), self._obs)
+            if isinstance(seed, int | np.integer):
+                super().reset(seed=int(seed))  # sets np_random_seed
         elif not places:
             for i in range(self.num_envs):
                 self.level.begin(i, self._episode_steps)
@@ -214,7 +216,11 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray, NDArray, NDArray, dict[str, Any]]:
-        """Advance all environments by one agent step; actions [B] in 0..8."""
+        """Advance all environments by one agent step; actions [B] in 0..8.
+
+        Where a trial succeeded, the info has "success_seconds": nominal seconds from (re)spawn to
+        success; as all of Gymnasium's, in "final_info" if the episode ended in the same step.
+        """
         actions = np.asarray(actions)
         if (
             actions.shape != (self.num_envs,)
@@ -226,8 +232,8 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
                 f"got the actions {actions}; needed are {self.num_envs} whole numbers in 0..8"
             )
         result = self.step_into(actions.astype(np.int64), self._obs)
-        info = self._info()
         ended = result.terminated | result.truncated
+        info = self._info() | _successes(result.success_seconds, ~ended)
         if ended.any():
             if result.final_obs is not None:
                 info["final_obs"] = np.full(self.num_envs, None, object)
@@ -236,6 +242,7 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
                 info["_final_obs"] = ended.copy()
             pose = np.where(ended[:, None], self._final_pose, 0.0)
             info["final_info"] = {"pose": pose, "_pose": ended.copy()}
+            info["final_info"] |= _successes(result.success_seconds, ended)
             info["_final_info"] = ended.copy()
         return self._obs.copy(), result.reward, result.terminated, result.truncated, info
 
@@ -265,3 +272,11 @@ class LabsimVectorEnv(gymnasium.vector.VectorEnv):
 
     def _info(self) -> dict[str, Any]:
         return {"pose": self._pose(), "_pose": np.ones(self.num_envs, np.bool_)}
+
+
+def _successes(seconds: NDArray[np.float32], among: NDArray[np.bool_]) -> dict[str, NDArray]:
+    """What infos say of trials that succeeded in some environments: seconds, among [B]."""
+    succeeded = among & ~np.isnan(seconds)
+    if not succeeded.any():
+        return {}
+    return {"success_seconds": np.where(succeeded, seconds, 0.0), "_success_seconds": succeeded}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from envs.config import HEIGHT, WIDTH, canonical_level
 from envs.labsim.single_env import LabsimEnv
-from envs.labsim.vector_env import LabsimVectorEnv, StepResult
+from envs.labsim.vector_env import LabsimVectorEnv
 from envs.labsim.world import place_cameras
 from envs.miniworld.headless import load_opengl
 
@@ -29,13 +29,6 @@ class MiniworldVectorEnv(LabsimVectorEnv):
         load_opengl()
         self._name = canonical_level(level)
         self._world: World | None = None  # built when there is something to see
-        self.success_seconds = np.nan  # of the latest step
-
-    def step_into(self, actions: NDArray[np.int64], obs: NDArray[np.uint8]) -> StepResult:
-        """Take one agent step; see `LabsimVectorEnv.step_into`."""
-        result = super().step_into(actions, obs)
-        self.success_seconds = float(result.success_seconds[0])
-        return result
 
     def depths(self) -> NDArray[np.float32]:
         """How far away what the player sees is along the view: f32 [72, 96], units.
@@ -74,21 +67,10 @@ class MiniworldVectorEnv(LabsimVectorEnv):
 
 
 class MiniworldEnv(LabsimEnv):
-    """A level of labsim that MiniWorld draws: equal seeds and actions give labsim's episodes.
-
-    The info of a step in which a trial succeeded also holds "success_seconds": nominal seconds from
-    (re)spawn to success.
-    """
+    """A level of labsim that MiniWorld draws: equal seeds and actions give labsim's episodes."""
 
     _vector_env: MiniworldVectorEnv
 
     def __init__(self, level: str, render_mode: str | None = None) -> None:
         super().__init__(level, render_mode, MiniworldVectorEnv)
         self.episode_steps = self._vector_env.level.episode_steps  # agent steps of a whole episode
-
-    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Take one agent step of four frames; raise ValueError if the episode has ended."""
-        obs, reward, terminated, truncated, info = super().step(action)
-        if not np.isnan(self._vector_env.success_seconds):
-            info["success_seconds"] = self._vector_env.success_seconds
-        return obs, reward, terminated, truncated, info

@@ -4,6 +4,8 @@ NumPy would cast or broadcast what does not fit into the memory that a worker sh
 learner, and the agent would learn from other data than the environment's, without a word.
 """
 
+import traceback
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -19,6 +21,13 @@ class MismatchError(Exception):
 
 class NotFiniteError(Exception):
     """An observation or a reward is NaN or infinite, or so large that float32 makes it infinite."""
+
+
+def describe(error: Exception) -> str:
+    """Return, in one line, what was raised and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return f"{what} ({Path(where.filename).name}:{where.lineno})"
 
 
 class CheckedEnv(gymnasium.Wrapper):

@@ -7,18 +7,17 @@ that started it.
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cloudpickle
 import gymnasium
 import numpy as np
+from gymnasium.wrappers import RepeatAction
 
-from envs.pool.checks import CheckedEnv, MismatchError, NotFiniteError
+from envs.pool.checks import CheckedEnv, MismatchError, NotFiniteError, describe
 from envs.pool.memory import SharedArrays
 
 # An episode's longest cut at the start where neither the environment nor its specification tells
@@ -122,7 +121,10 @@ class Environments:
 
 
 def _episode_steps(env: gymnasium.Env) -> int:
-    """Return how many agent steps an episode can last. Raises MismatchError."""
+    """Return how many agent steps an episode can last. Raises MismatchError.
+
+    The environment knows how many it has itself, of which a RepeatAction makes several a step.
+    """
     known = getattr(env.unwrapped, "episode_steps", None)
     if known is None and env.spec is not None:
         known = env.spec.max_episode_steps
@@ -130,7 +132,11 @@ def _episode_steps(env: gymnasium.Env) -> int:
         return UNKNOWN_EPISODE_STEPS
     if not isinstance(known, int | np.integer) or not 1 <= known < 2**62:
         raise MismatchError(f"episode_steps is {known!r}; it must be a whole number, at least 1.")
-    return int(known)
+    repeats = 1
+    while isinstance(env, gymnasium.Wrapper):
+        repeats *= env.num_repeats if isinstance(env, RepeatAction) else 1
+        env = env.env
+    return -(-int(known) // repeats)
 
 
 def _notes(env: gymnasium.Env) -> tuple[str, ...]:
@@ -153,7 +159,7 @@ def main() -> None:
             connection.send((environments.interface(), None, False))
         except Exception as error:
             # A ValueError says in one sentence what the user should change.
-            cause = str(error) if isinstance(error, ValueError) else _describe(error)
+            cause = str(error) if isinstance(error, ValueError) else describe(error)
             connection.send((None, cause, False))
         while (call := connection.recv()) is not None:
             method, arguments = call
@@ -163,19 +169,12 @@ def main() -> None:
             except (MismatchError, NotFiniteError) as error:
                 reply = None, str(error), isinstance(error, MismatchError)
             except Exception as error:
-                reply = None, _describe(error), False
+                reply = None, describe(error), False
             connection.send(reply)
     except (EOFError, OSError):  # the other end is closed
         pass
     if environments is not None:
         environments.close()
-
-
-def _describe(error: Exception) -> str:
-    """Return, in one line, what was raised and where."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})"
 
 
 def _end_with_parent(lifeline: int) -> None:

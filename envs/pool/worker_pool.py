@@ -36,7 +36,8 @@ class WorkerPool:
         num_groups: 2, so that the network can act for one group while the other simulates, or 1.
         stagger: cut the first episode of each environment, and the first after a restart, at a
             length drawn from its seed, up to the longest that the environment knows of
-            (`episode_steps` of the environment, or `spec.max_episode_steps`).
+            (`episode_steps` of the environment, or `spec.max_episode_steps`; a `RepeatAction`
+            around it divides them).
         timeout_s: a worker that takes longer to reset or to step is replaced.
 
     Raises ValueError: an environment cannot be made, or has other spaces.

@@ -1,4 +1,4 @@
-"""General Gymnasium environments: what the wrappers make of their observations."""
+"""General Gymnasium environments: what the wrappers make of their observations and episodes."""
 
 import gymnasium
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 
 from envs.config import EnvConfig, WrapperConfig
 from envs.make_env import make_env, wrap
+from envs.pool.worker import _episode_steps
 from tests.envs.pool_envs import Clock, Walk
 
 
@@ -69,6 +70,50 @@ def test_vectors_are_repeated_and_stacked_along_their_only_axis():
     assert (obs[2], reward) == (3, 3)
 
 
+@pytest.mark.parametrize("skip", [2, 3, 5])
+@pytest.mark.parametrize("last", range(1, 13))
+def test_an_episode_can_end_at_every_frame_of_a_step(skip, last):
+    """Even frames are dark, and odd ones ever darker: what is too old would outshine them."""
+
+    def light(frame):
+        return (20 - frame) * (frame % 2)
+
+    class Blinking(Numbered):
+        picture = np.zeros((37, 29, 3), np.uint8)  # drawn into again and again
+
+        def look(self):
+            self.picture[:] = light(self.frame)
+            return self.picture
+
+        def step(self, action):
+            self.frame += 1
+            return self.look(), 1.0, self.frame == last, False, {}
+
+    env = wrap(Blinking(), WrapperConfig(frame_skip=skip))
+    env.reset(seed=1)
+    terminated, frame = False, 0
+    while not terminated:
+        before, frame = frame, min(frame + skip, last)
+        obs, reward, terminated, _, _ = env.step(1)
+        assert (obs == max(map(light, range(max(before + 1, frame - 1), frame + 1)))).all()
+        assert (reward, terminated) == (frame - before, frame == last)
+
+
+@pytest.mark.parametrize(
+    ("env", "skip", "steps"),
+    [
+        (lambda: gymnasium.make("MountainCar-v0"), 1, 200),
+        (lambda: gymnasium.make("MountainCar-v0"), 4, 50),
+        (lambda: gymnasium.make("MountainCar-v0"), 7, 29),  # the last one has four frames
+        (Walk, 1, 23),
+        (Walk, 5, 5),  # pictures
+        (Numbered, 3, 1000),
+    ],
+)
+def test_longest_episode_in_agent_steps(env, skip, steps):
+    assert _episode_steps(wrap(env(), WrapperConfig(frame_skip=skip))) == steps
+
+
 def test_one_entry_of_a_dict():
     env = wrap(InADict(), WrapperConfig(obs_key="view"))
     assert env.observation_space.shape == (37, 29, 3)
@@ -120,6 +165,32 @@ def test_what_does_not_fit_is_told_in_one_sentence(settings, words):
     with pytest.raises(ValueError, match=words) as error:
         make_env(config(**settings))
     assert "\n" not in str(error.value)
+
+
+class Unfinished(Numbered):
+    """Cannot be made, for want of what `fault` says."""
+
+    def __init__(self, fault) -> None:
+        assert fault != "assert"
+        if fault == "value":
+            raise ValueError("the table\nis empty")
+        {}[fault]
+
+
+gymnasium.register("Unfinished-v0", entry_point=f"{__name__}:Unfinished")
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("size", r"KeyError: 'size' \(test_make_env.py:\d+\)"),
+        ("assert", r"AssertionError(: .*)? \(test_make_env.py:\d+\)"),
+        ("value", "the table is empty"),
+    ],
+)
+def test_a_bug_in_an_environment_is_told_with_its_place(fault, why):
+    with pytest.raises(ValueError, match=f"Unfinished-v0 cannot be made as configured: {why}$"):
+        make_env(config("Unfinished-v0", {"fault": fault}))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
+from functools import partial
+
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,50 @@ def test_vector_env_equals_single_envs_with_consecutive_seeds():
                 own_obs, own_info = single.reset()
             assert (own_obs == obs[i]).all()
             assert (own_info["pose"] == info["pose"][i]).all()
+
+
+def test_infos_tell_of_successes_as_gymnasiums_vector_env_does():
+    """Environment 0 succeeds in mid-episode, 1 in its episode's last step, 2 not."""
+    level = "labsim/explore_goal_locations_small-v0"
+    batch = gymnasium.make_vec(level, num_envs=3)
+    truth = SyncVectorEnv(
+        [partial(gymnasium.make, level)] * 3, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    start = batch.reset(seed=7)[1]["pose"][:, [0, 1, 4]]
+    truth.reset(seed=7)
+    targets = np.array([start[0, :2], start[1, :2], batch.level.target(2)])
+    steps_left = [7, 1, 7]
+    batch.reset(options={"pose": start, "target": targets})
+    batch.level.players["last_frame"] = 4 * np.array(steps_left)
+    for i, single in enumerate(truth.envs):
+        single.reset(options={"pose": start[i], "target": targets[i]})
+        single.unwrapped._vector_env.level.players["last_frame"] = 4 * steps_left[i]
+    told = []
+    for _ in range(3):
+        told.append(batch.step(np.full(3, FIRE))[4])
+        expected = truth.step(np.full(3, FIRE))[4]
+        for ours, theirs in (
+            (told[-1], expected),
+            (told[-1].get("final_info", {}), expected.get("final_info", {})),
+        ):
+            assert ours.keys() == theirs.keys()
+            for name in ours.keys() - {"final_obs", "final_info"}:
+                np.testing.assert_array_equal(ours[name], theirs[name])
+    np.testing.assert_allclose(told[0]["success_seconds"], [1 / 60, 0, 0])
+    assert told[0]["_success_seconds"].tolist() == [True, False, False]
+    assert told[0]["final_info"]["_success_seconds"].tolist() == [False, True, False]
+    assert "success_seconds" not in told[1]
+
+
+def test_a_reset_tells_its_seed():
+    for make in (gymnasium.make, gymnasium.make_vec):
+        env = make("labsim/room_watermaze-v0")
+        env.reset(seed=5)
+        assert env.np_random_seed == 5
+        env.reset()
+        assert env.np_random_seed == 5
+    env.reset(seed=np.int64(7))
+    assert env.np_random_seed == 7
 
 
 @pytest.mark.parametrize("num_threads", [2, 3, 11])
