@@ -175,7 +175,8 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
                 learner.load_state_dict(state["learner"])
         kept = None if state is None else state["metrics"]
         metrics = Metrics(folder.path, config.log.every_frames, kept, ranks)
-        folder.write_config(dataclasses.asdict(config), learner.frames, learner.passes)
+        settings = dataclasses.asdict(config)
+        folder.write_config(settings, learner.frames, learner.passes, device, threads)
         with signals.deferred():
             loop(config, folder, learner, metrics, signals, ranks)
     finally:

@@ -183,12 +183,13 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
 def matching_runs(run_dir: Path) -> list[Path]:
     """Folders of the runs that may share a figure with `run_dir`, itself included.
 
-    They lie under the same root and have the same settings apart from seed, aux, tag and what
-    does not change learning (device, threads, logging). Raises ValueError if `run_dir` is no run.
+    They lie in the same preset's folder and have the same settings apart from seed, aux, tag and
+    what does not change learning (device, threads, logging). Raises ValueError if `run_dir` is no
+    run.
     """
     this = open_run(run_dir)
     matches = []
-    for config in run_dir.resolve().parents[2].glob(f"*/*/seed_*/{CONFIG_FILE}"):
+    for config in run_dir.resolve().parents[1].glob(f"*/seed_*/{CONFIG_FILE}"):
         try:
             other = open_run(config.parent)
         except ValueError:

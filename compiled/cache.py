@@ -2,7 +2,8 @@
 
 Numba recompiles a function when the file that defines it changes, but not when a constant or a
 function it uses from another file does. A new folder for each state of the sources cannot be stale.
-What is in such a folder is executed, so that it must be this user's own, and undamaged.
+One that no start uses any more is removed. What is in such a folder is executed, so that it must be
+this user's own, and undamaged.
 """
 
 import ast
@@ -10,10 +11,12 @@ import atexit
 import hashlib
 import os
 import pickle
+import re
 import shutil
 import stat
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +28,7 @@ import numba
 from numba.core import caching, dispatcher
 
 ROOT = Path(__file__).parent.parent
+UNUSED_S = 30 * 24 * 3600.0  # a state that no start has used for so long is not likely to come back
 numba_config: Any = numba.config
 numba_dispatcher: Any = dispatcher  # Any: what is changed in it, see `kernel_cache`
 
@@ -49,10 +53,25 @@ def cache_folder(name: str, files: Iterable[Path]) -> Path:
     base, state = Path(numba_config.CACHE_DIR or home), source_hash(files)
     for parent in (base / name, Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}"):
         if is_own(parent) and is_own(parent / state):
+            _remove_unused(parent / state)
             return parent / state
     folder = tempfile.mkdtemp(prefix=f"{name}-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+@cache
+def _remove_unused(used: Path) -> None:
+    """Mark a state's folder as used now, and remove those beside it that were not for UNUSED_S.
+
+    Whoever still has one of those open compiles anew. What cannot be removed stays.
+    """
+    with suppress(OSError):  # another process may remove the same
+        os.utime(used)
+        for other in used.parent.iterdir():
+            state = re.fullmatch("[0-9a-f]{16}", other.name)  # of `source_hash`
+            if state and other.lstat().st_mtime < time.time() - UNUSED_S:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def is_own(folder: Path) -> bool:

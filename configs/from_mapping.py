@@ -94,7 +94,7 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
         return {k: v if of is Any else _convert(v, of, f"{path}.{k}") for k, v in value.items()}
     if typing.get_origin(hint) is typing.Literal:
         allowed = typing.get_args(hint)
-        if value not in allowed:
+        if not any(value == x and type(value) is type(x) for x in allowed):  # 0 == False
             raise ValueError(
                 f"{path} is {value!r}; allowed: {', '.join(str(x).lower() for x in allowed)}."
             )

@@ -1,10 +1,13 @@
-"""Which versions and which commit a run was computed with."""
+"""Which versions, commit and machine a run was computed with."""
 
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "labmaze", "stable-baselines3", "cpc-a2c")
@@ -19,6 +22,24 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def machine(device: torch.device, threads: int) -> dict[str, Any]:
+    """Return the models of processor and device, and the threads: they decide a run's last bits.
+
+    No name of a host, for configurations are shared.
+    """
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {"processor": _processor(), "device": gpu or device.type, "threads": threads}
+
+
+def _processor() -> str:
+    """Return the processor's model, which virtual machines shorten, and PyTorch's code for it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
+    model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    name = model[1] if model else platform.machine()
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def git_state(root: Path = ROOT) -> dict[str, Any]:

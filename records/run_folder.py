@@ -2,19 +2,23 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+import torch
 import yaml
 
 from agents.parallel.ranks import ALONE, Ranks
 from records import checkpoint
 from records.failures import sentence
-from records.provenance import git_state, versions
+from records.provenance import git_state, machine, versions
 from records.settings import EXTENDABLE, first_difference, load_settings, read_config
 from records.whole_files import naming, replace_file
+
+PATIENCE_S = 1.0  # whoever asks whether a folder is held has its lock for a moment
 
 
 class RunStoppedError(Exception):
@@ -53,15 +57,13 @@ class RunFolder:
             return self
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.path / "lock", "a+", errors="replace")  # held until __exit__
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._lock):
             self._lock.seek(0)
             owner = self._lock.read(20).strip() or "?"
             self._lock.close()
             raise ValueError(
                 f"{self.path} is in use by process {owner}; wait for it, or choose another tag=."
-            ) from None
+            )
         self.check_held()
         with naming(self.path):
             self._lock.truncate(0)
@@ -122,17 +124,36 @@ class RunFolder:
         return checkpoint.load(self.checkpoint_path)
 
     def write_config(
-        self, settings: Mapping[str, Any], frames: int, passes: Mapping[str, str]
+        self,
+        settings: Mapping[str, Any],
+        frames: int,
+        passes: Mapping[str, str],
+        device: torch.device,
+        threads: int,
     ) -> None:
         """Write config.yaml: `settings`, and under `starts` what each process ran on.
 
-        `frames`: where this process began; `passes`: how it computes, see agents.passes.
+        `frames`: where this process began; `passes`: how it computes, see agents.passes; `device`
+        and `threads`: what it uses of the machine.
         """
         if not self._ranks.is_first:
             return
         starts = read_config(self.path).get("starts") if frames > 0 else None
         starts = list(starts) if isinstance(starts, list) else []
-        start = {"frames": frames, "passes": dict(passes)}
+        start = {"frames": frames, "passes": dict(passes), "machine": machine(device, threads)}
         starts.append({**start, "versions": versions(), "git": git_state()})
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
         replace_file(self.config_path, text.encode())
+
+
+def _locked(lock: TextIO) -> bool:
+    """Lock a file for this process alone; return False if others have it all of PATIENCE_S."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import re
 import socket
@@ -31,7 +32,10 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             columns, header = tuple(next(csv.reader(file))), False
     unknown = [key for row in rows for key in row if key not in columns]
     if unknown:
-        raise ValueError(f"{path} has no column {unknown[0]!r}: its first line is not this run's.")
+        raise ValueError(
+            f"{path} has no column {unknown[0]!r}: a metric must be there from the first row on "
+            "(nan where not measured), or the file is another run's."
+        )
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:
@@ -75,7 +79,10 @@ def _row_frames(line: str, commas: int) -> int | None:
 
 
 class EventFile:
-    """TensorBoard's event file, one scalar per number in a row.
+    """TensorBoard's event file, one scalar per number in a row; nan, not measured, is no point.
+
+    TensorBoard shows scalars in groups by what precedes "/": a name without it is put into
+    rollout/, time/ or train/, as Stable-Baselines3's are.
 
     torch's SummaryWriter writes from a thread, where a full disk ends in a traceback that the
     program cannot catch; this one writes in `write`. Events of an earlier process beyond `frames`
@@ -92,9 +99,9 @@ class EventFile:
     def write(self, frames: int, row: Mapping[str, Any]) -> None:
         """Write the numbers in `row` at step `frames`. Raises OSError."""
         values = [
-            Summary.Value(tag=key, simple_value=value)
+            Summary.Value(tag=_tag(key), simple_value=value)
             for key, value in row.items()
-            if key != "frames" and value is not None
+            if key != "frames" and value is not None and not math.isnan(value)
         ]
         self._append(Event(step=frames, summary=Summary(value=values), wall_time=time.time()))
 
@@ -102,3 +109,13 @@ class EventFile:
         record = io.BytesIO()
         RecordWriter(record).write(event.SerializeToString())
         append_file(self.path, record.getvalue())
+
+
+def _tag(name: str) -> str:
+    """Return the name of a scalar in TensorBoard."""
+    if "/" in name:
+        return name
+    if name in ("seconds", "frames_per_second"):
+        return f"time/{name}"
+    of_episodes = name.startswith(("episodes", "return_", "length_", "success_"))
+    return f"{'rollout' if of_episodes else 'train'}/{name}"

@@ -9,10 +9,11 @@ from dataclasses import replace
 from records.signals import StopSignals
 from studies.plan import PlannedRun
 from studies.start import Machine, last_line, start
-from studies.state import frames_per_second
+from studies.state import frames_per_second, state
 
 POLL_SECONDS = 0.5
 SAMPLE_FRAMES = 300_000  # of a run, to measure the speed
+REFUSED = 2  # train_agent.py's exit code where it did not begin: the folder is in use, say
 
 
 def run_all(
@@ -20,7 +21,8 @@ def run_all(
 ) -> list[PlannedRun]:
     """Run all, `slots` at a time; return those that failed.
 
-    A signal is passed on to the runs, once: they save, and when all have ended it is raised.
+    What another runner of the plan has finished or is training by then is left out. A signal is
+    passed on to the runs, once: they save, and when all have ended it is raised.
     """
     waiting, failed = list(runs), []
     processes: dict[subprocess.Popen[bytes], PlannedRun] = {}
@@ -29,6 +31,10 @@ def run_all(
         while processes or (waiting and not ending):
             while waiting and len(processes) < slots and not ending:
                 run = waiting.pop(0)
+                now = state(run.config)
+                if now != "open":
+                    _say(f"left out  {run.name}: {now} elsewhere")
+                    continue
                 processes[start(run, machine)] = run
                 _say(f"started   {run.name}")
             time.sleep(POLL_SECONDS)
@@ -38,12 +44,14 @@ def run_all(
                 for process in processes:
                     process.terminate()
             for process in [p for p in processes if p.poll() is not None]:
-                run = processes.pop(process)
-                if process.returncode == 0:
+                run, code = processes.pop(process), process.returncode
+                if code == 0:
                     _say(f"finished  {run.name}")
+                elif code == REFUSED and state(run.config) != "open":
+                    _say(f"left out  {run.name}: {last_line(run)}")
                 elif not ending:
                     failed.append(run)
-                    _say(f"FAILED    {run.name} (exit code {process.returncode}): {last_line(run)}")
+                    _say(f"FAILED    {run.name} (exit code {code}): {last_line(run)}")
     return failed
 
 

@@ -5,6 +5,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -88,8 +90,24 @@ def test_the_example_of_cpc_in_other_code_runs():
 
 
 @pytest.mark.slow
+def test_the_code_that_trains_an_agent_runs(tmp_path):
+    _, code = re.findall(
+        r"^```python\n(.*?)^```", (DOCS / "start.md").read_text(), re.DOTALL | re.M
+    )
+    (tmp_path / "sweep.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "sweep.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    mean_return, accuracy = map(float, done.stdout.split())
+    assert -5 < mean_return < 5  # 0.9 at random
+    assert 0 < accuracy < 0.5
+
+
+@pytest.mark.slow
 def test_the_code_that_plays_an_agent_runs(monkeypatch, tmp_path, capsys):
-    (code,) = re.findall(
+    code, _ = re.findall(
         r"^```python\n(.*?)^```", (DOCS / "start.md").read_text(), re.DOTALL | re.M
     )
     monkeypatch.chdir(tmp_path)

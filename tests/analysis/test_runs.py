@@ -1,9 +1,11 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analysis import runs
 from analysis.runs import (
     differing_settings,
     find_runs,
@@ -115,6 +117,23 @@ def test_matching_runs_differ_in_seed_aux_and_machine_only(make_run: MakeRun) ->
     (broken / "config.yaml").write_text("a: [")
     assert set(matching_runs(first)) == {first, *same}
     assert set(matching_runs(same[0])) == {first, *same}
+
+
+def test_configurations_of_other_presets_are_not_read(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_run("none", 1), make_run("cpc", 2)
+    preset = first.parents[1]
+    shutil.copytree(preset, preset.with_name("a2c"))
+    read: list[Path] = []
+
+    def noted(folder: Path) -> runs.Run:
+        read.append(folder)
+        return open_run(folder)
+
+    monkeypatch.setattr(runs, "open_run", noted)
+    matching_runs(first)
+    assert set(read) == {first, second}
 
 
 def test_differing_settings_are_named(make_run: MakeRun) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numba
@@ -137,6 +138,26 @@ def test_an_unwritable_home_is_no_obstacle(tmp_path, monkeypatch):
     folder = cache.cache_folder("mine", [])
     assert folder.name == cache.source_hash([])
     assert blocked not in folder.parents
+
+
+def test_states_that_no_start_used_for_long_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    used, mine = cache.source_hash([]), tmp_path / "mine"
+    old, recent, file, link = ("0123456789abcdef"[k:] + "0" * k for k in range(4))
+    for name in (used, old, recent, "others", "0" * 17):
+        (mine / name / "within").mkdir(parents=True)
+    (mine / file).touch()  # cannot be removed as a folder is
+    (mine / link).symlink_to(tmp_path)
+    for path in mine.iterdir():
+        days = 29 if path.name == recent else 31
+        os.utime(path, (time.time() - days * 24 * 3600,) * 2, follow_symlinks=False)
+    mine.chmod(0o700)
+    (mine / used).chmod(0o700)
+    assert cache.cache_folder("mine", []) == mine / used
+    assert {path.name for path in mine.iterdir()} == {
+        used, recent, file, link, "others", "0" * 17
+    }  # fmt: skip
+    assert time.time() - (mine / used).stat().st_mtime < 3600
 
 
 def load_kernel(path: Path):

@@ -128,6 +128,7 @@ def test_sweep_keeps_good_requests_beside_bad_ones():
         ("agent.compile=fast", "agent.compile is 'fast'; it must be true or false."),
         ("fast=yes_please", "fast is 'yes_please'; allowed: auto, false."),
         ("fast=true", "fast is True; allowed: auto, false."),
+        ("fast=0", "fast is 0; allowed: auto, false."),
         ("agent.learning_rate=fast", "agent.learning_rate is 'fast'; it must be a finite number."),
         ("seed=-1", "seed is -1; it must lie between 0 and"),
         ("threads=0", "threads is 0; it must lie between 1 and env.num_envs = 16."),

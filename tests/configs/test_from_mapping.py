@@ -26,6 +26,7 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
     sizes: list[int] | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    chosen: Literal["auto", False, 1] = "auto"
 
 
 def test_values_are_converted_to_the_types_of_the_fields():
@@ -60,6 +61,9 @@ def test_values_are_converted_to_the_types_of_the_fields():
         ({"count": 1, "limit": float("nan")}, "limit is nan; it must be a finite number."),
         ({"count": 1, "flag": 1}, "flag is 1; it must be true or false."),
         ({"count": 1, "mode": "c"}, "mode is 'c'; allowed: a, b."),
+        ({"count": 1, "chosen": 0}, "chosen is 0; allowed: auto, false, 1."),
+        ({"count": 1, "chosen": True}, "chosen is True; allowed: auto, false, 1."),
+        ({"count": 1, "chosen": 1.0}, "chosen is 1.0; allowed: auto, false, 1."),
         ({"count": 1, "inner": 3}, "inner is 3; set its parts"),
         ({"count": 1, "name": [1]}, "name is [1]; it must be a text."),
     ],

@@ -105,7 +105,8 @@ def test_resumed_records_equal_uninterrupted_ones(tmp_path):
             k: v for k, v in b.items() if k not in clock
         }
     events = EventAccumulator(str(killed)).Reload()
-    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(100, 1), (200, 2), (300, 3)]
+    losses = [(e.step, e.value) for e in events.Scalars("train/loss")]
+    assert losses == [(100, 1), (200, 2), (300, 3)]
 
 
 def test_the_recent_return_is_of_the_last_hundred_episodes(tmp_path):
@@ -123,7 +124,29 @@ def test_an_evaluation_after_the_last_row_stays_in_tensorboard(tmp_path):
     Metrics(tmp_path, 100, metrics.state_dict()).write(200, {"loss": 2.0})
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [e.step for e in events.Scalars("evaluation/return_mean")] == [150]
-    assert [e.step for e in events.Scalars("loss")] == [100, 200]
+    assert [e.step for e in events.Scalars("train/loss")] == [100, 200]
+
+
+def test_what_was_not_measured_is_no_point_in_tensorboard(tmp_path):
+    metrics = Metrics(tmp_path, every_frames=100)
+    metrics.write(100, {"loss": 1.0, "aux/accuracy": math.nan})
+    metrics.write(200, {"loss": 2.0, "aux/accuracy": 0.5})
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [e.step for e in events.Scalars("aux/accuracy")] == [200]
+    assert [row["aux/accuracy"] for row in rows(tmp_path / "progress.csv")] == ["nan", "0.5"]
+
+
+def test_scalars_stand_in_groups_in_tensorboard(tmp_path):
+    metrics = Metrics(tmp_path, every_frames=100)
+    metrics.add(50, EPISODES)
+    metrics.write(100, {"loss": 1.0, "aux/accuracy": 0.5})
+    tags = EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"]
+    assert {tag for tag in tags if tag.startswith("time/")} == {
+        "time/seconds",
+        "time/frames_per_second",
+    }
+    assert {"rollout/return_mean", "rollout/episodes", "train/loss", "aux/accuracy"} <= set(tags)
+    assert all("/" in tag for tag in tags)
 
 
 def test_a_loss_by_horizon_needs_no_accuracy(tmp_path):
@@ -201,5 +224,5 @@ def test_later_rows_may_lack_a_key_but_not_bring_a_new_one(tmp_path):
     append_rows(path, [{"frames": 1, "a": 2}])
     append_rows(path, [{"frames": 2}])
     assert path.read_text() == "frames,a\n1,2\n2,\n"
-    with pytest.raises(ValueError, match=r"rows\.csv has no column 'b'"):
+    with pytest.raises(ValueError, match=r"rows\.csv has no column 'b': a metric must be there f"):
         append_rows(path, [{"frames": 3, "b": 2}])

@@ -1,23 +1,29 @@
 """A run's folder: lock, settings, provenance."""
 
+import fcntl
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+import torch
 import yaml
 
-from records import checkpoint
+from records import checkpoint, run_folder
 from records.provenance import git_state
 from records.run_folder import FolderLostError, RunFolder
 from records.settings import first_difference, load_settings
 
 SETTINGS = {"seed": 3, "total_frames": 100, "device": "cpu", "agent": {"learning_rate": 0.1}}
+MACHINE = torch.device("cpu"), 7  # device and threads
 
 
 def begin(path):
     with RunFolder(path) as folder:
-        folder.write_config(SETTINGS, 0, {})
+        folder.write_config(SETTINGS, 0, {}, *MACHINE)
         learner = {"frames": 40, "agent": {}}
         checkpoint.save(folder.checkpoint_path, {"learner": learner, "metrics": {}})
 
@@ -78,7 +84,8 @@ def test_run_that_was_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
     assert resume(tmp_path, seed=4) is None
 
 
-def test_second_process_is_refused_and_the_first_ones_end_frees_the_folder(tmp_path):
+def test_second_process_is_refused_and_the_first_ones_end_frees_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "PATIENCE_S", 0.1)
     program = (
         "import sys; from pathlib import Path; from records.run_folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
@@ -101,13 +108,32 @@ def test_second_process_is_refused_and_the_first_ones_end_frees_the_folder(tmp_p
         pass
 
 
+def test_a_question_whether_the_folder_is_held_does_not_refuse_it(tmp_path):
+    """`studies.state.is_held` has a shared lock for a moment."""
+    with open(tmp_path / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+        def answer():
+            time.sleep(0.2)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with RunFolder(tmp_path):
+            thread.join()
+
+
 def test_config_tells_what_each_start_ran_on(tmp_path):
     with RunFolder(tmp_path) as folder:
-        folder.write_config(SETTINGS, 0, {})
-        folder.write_config({**SETTINGS, "total_frames": 200}, 40, {"agent": "fast"})
+        folder.write_config(SETTINGS, 0, {}, *MACHINE)
+        folder.write_config({**SETTINGS, "total_frames": 200}, 40, {"agent": "fast"}, *MACHINE)
     content = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert [start["frames"] for start in content["starts"]] == [0, 40]
-    assert set(content["starts"][0]) == {"frames", "passes", "versions", "git"}
+    assert set(content["starts"][0]) == {"frames", "passes", "machine", "versions", "git"}
+    machine = content["starts"][1]["machine"]
+    assert (machine["device"], machine["threads"]) == ("cpu", 7)
+    assert len(machine["processor"]) > 3
+    assert socket.gethostname() not in str(machine)
     assert content["starts"][1]["passes"] == {"agent": "fast"}
     assert content["starts"][0]["versions"]["torch"] != "not installed"
     assert set(git_state()) == {"commit", "dirty"}

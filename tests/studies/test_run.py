@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import yaml
@@ -29,6 +31,9 @@ folder = pathlib.Path(sys.argv[1])
 if sys.argv[2] == "fail":
     print("first\\nthe disk is full")
     sys.exit(1)
+if sys.argv[2] == "refused":
+    print("is in use by process 7")
+    sys.exit(2)
 if sys.argv[2] == "wait":
     import signal
     def save(*_):
@@ -41,6 +46,7 @@ if sys.argv[2] == "wait":
     time.sleep(60)
 (folder / "progress.csv").write_text("frames,seconds\\n500,1.0\\n1000,3.0\\n")
 (folder / "CHECKPOINT").touch()
+sys.exit(sys.argv[2] == "fail late")
 """.replace("CHECKPOINT", checkpoint.NAME)
 
 
@@ -100,12 +106,44 @@ def test_a_signal_reaches_every_run_once_and_ends_the_study(plan, monkeypatch, t
 
 def test_a_run_that_somebody_trains_is_running(plan, monkeypatch, capsys):
     stand_in(monkeypatch, lambda name: "train")
-    (first, *_) = run.planned_runs(run.read_plan(run.Path(plan)))
+    (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
     with RunFolder(first.config.folder):
         assert state(first.config) == "running"
         assert run.main([plan]) == 0
         assert "0 finished, 1 running, 3 open" in capsys.readouterr().out
     assert state(first.config) == "open"
+
+
+def test_what_another_runner_does_meanwhile_is_left_to_it(plan, monkeypatch, capsys):
+    """Of the four that both found open it has the second's folder when the first is started."""
+    first, second, third, fourth = run.planned_runs(run.read_plan(Path(plan)))
+    with ExitStack() as other:
+
+        def mode_of(name):
+            if name == first.name:
+                other.enter_context(RunFolder(second.config.folder))
+                third.config.folder.mkdir(parents=True)
+                (third.config.folder / "progress.csv").write_text("frames,seconds\n1000,3.0\n")
+                (third.config.folder / checkpoint.NAME).touch()
+                return "train"
+            other.enter_context(RunFolder(fourth.config.folder))
+            return "refused"
+
+        stand_in(monkeypatch, mode_of)
+        assert run.main([plan]) == 0
+    shown = capsys.readouterr().out
+    assert f"left out  {second.name}: running elsewhere" in shown
+    assert f"left out  {third.name}: finished elsewhere" in shown
+    assert f"left out  {fourth.name}: is in use by process 7" in shown
+    assert shown.count("started ") == 2
+    assert "FAILED" not in shown
+
+
+def test_a_run_that_stops_while_it_saves_its_end_has_failed(plan, monkeypatch, capsys):
+    """Its last row is written: it looks like one that another runner finished."""
+    stand_in(monkeypatch, lambda name: "fail late")
+    assert run.main([plan]) == 1
+    assert "4 of 4 runs failed" in capsys.readouterr().out
 
 
 def test_dry_run_prints_commands_and_an_estimate_from_runs_begun(plan, tmp_path, capsys):
@@ -149,5 +187,7 @@ def test_a_real_run_from_start_to_end(tmp_path, monkeypatch, capsys):
     assert "finished  room_watermaze none seed 5" in capsys.readouterr().out
     assert run.main(["plan.yaml"]) == 0
     assert "1 finished, 0 running, 0 open" in capsys.readouterr().out
-    log = "runs/labsim/room_watermaze/a2c_laptop/none/seed_5/train.log"
-    assert "1,000 of 1,000 frames" in (tmp_path / log).read_text()
+    folder = tmp_path / "runs/labsim/room_watermaze/a2c_laptop/none/seed_5"
+    assert "1,000 of 1,000 frames" in (folder / "train.log").read_text()
+    (start,) = yaml.safe_load((folder / "config.yaml").read_text())["starts"]
+    assert (start["machine"]["device"], start["machine"]["threads"]) == ("cpu", 1)
