@@ -1,0 +1,118 @@
+"""Does an agent of laser tag see what it shoots at?
+
+    python -m benchmarks.aim RUN... [--episodes N]
+
+Plays whole episodes with the agent of each run, actions sampled, and prints a Markdown table: tags
+and deaths of an episode, how often a bot stands ahead (alive, no wall between, within AHEAD_DEGREES
+of where the agent looks), how often the agent fires while one does and while none does, how often
+its Rapid gadget is empty, and how far it walks in a step. An agent that fires alike in both cases
+does not look. "random" in place of a run is the uniform random policy.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.devices import one_thread
+from agents.evaluation import Playing
+from benchmarks.bots import FARTHEST_STEP, LEVEL
+from configs import config_of_run, load_agent
+from envs.actions import ACTION_NAMES
+from envs.labsim.levels.lasertag_weapons import sees
+from envs.labsim.vector_env import LabsimVectorEnv
+from episode_seeds import FIRST_EVALUATION_SEED
+from records.weights import find_weights, load_weights
+
+AHEAD_DEGREES = 6.0  # to either side: half a bot 150 units away is as wide
+RANDOM = Path("random")
+FIRE = ACTION_NAMES.index("fire")
+COLUMNS = ("tags", "self-tags", "deaths", "bot ahead", "fires then", "fires else", "empty", "units")
+
+
+def ahead(fighters: NDArray, cells: NDArray) -> NDArray[np.bool_]:
+    """Whether a living bot stands ahead of the agent, [B].
+
+    `fighters` [B, 4] of FIGHTER, the agent first; `cells` bool [B, rows, columns], walls.
+    """
+    agent, bots = fighters[:, :1], fighters[:, 1:]
+    bearing = np.degrees(np.arctan2(bots["y"] - agent["y"], bots["x"] - agent["x"]))
+    off = (bearing - agent["yaw"] + 180.0) % 360.0 - 180.0
+    found = (np.abs(off) <= AHEAD_DEGREES) & bots["alive"]
+    for i, k in zip(*np.nonzero(found), strict=True):
+        bot = bots[i, k]
+        found[i, k] = sees(cells[i], agent["x"][i, 0], agent["y"][i, 0], bot["x"], bot["y"])
+    return found.any(axis=1)
+
+
+def play(run: Path, episodes: int) -> dict[str, float]:
+    """COLUMNS, means over one episode in each of `episodes` environments; shares of his life.
+
+    Raises ValueError: no such run, or not of this level.
+    """
+    env = LabsimVectorEnv(LEVEL, episodes, keep_final_obs=False)
+    rng = np.random.default_rng(FIRST_EVALUATION_SEED)
+    playing = None
+    if run != RANDOM:
+        weights = find_weights(run)
+        config = config_of_run(weights.parent)
+        if config.env.level != LEVEL:
+            raise ValueError(f"{run} was trained on {config.env.level}; needed is {LEVEL}.")
+        agent = load_agent(config, load_weights(weights).agent, env, torch.device("cpu"))
+        playing = Playing(agent, episodes, FIRST_EVALUATION_SEED)
+    obs = np.empty((episodes, *env.single_observation_space.shape), np.uint8)
+    env.reset_into(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes), obs)
+    fighters, cells = env.level.fighters, env.level.solids.cells  # type: ignore[attr-defined]
+    counts = dict.fromkeys(COLUMNS, 0.0)
+    alive_steps = 0
+    for _ in range(env.level.episode_steps):
+        seen, deaths = ahead(fighters, cells), fighters["deaths"][:, 0].sum()
+        alive = fighters["alive"][:, 0].copy()
+        x, y = fighters["x"][:, 0].copy(), fighters["y"][:, 0].copy()
+        counts["empty"] += (alive & (fighters["rapid_ammo"][:, 0] == 0)).sum()
+        if playing is None:
+            actions = torch.from_numpy(rng.integers(0, len(ACTION_NAMES), episodes))
+        else:
+            actions = playing.choose(playing.see(obs))
+        result = env.step_into(actions.numpy(), obs)
+        if playing is not None:
+            playing.acted(actions, result)
+        fires = actions.numpy() == FIRE
+        way = np.hypot(fighters["x"][:, 0] - x, fighters["y"][:, 0] - y)
+        alive_steps += alive.sum()
+        counts["bot ahead"] += (alive & seen).sum()
+        counts["fires then"] += (alive & seen & fires).sum()
+        counts["fires else"] += (alive & ~seen & fires).sum()
+        counts["units"] += way[alive & (way < FARTHEST_STEP)].sum()
+        counts["tags"] += (result.reward > 0).sum() / episodes
+        counts["self-tags"] += (result.reward < 0).sum() / episodes
+    env.close()
+    seen_steps = counts["bot ahead"]
+    counts["deaths"] = deaths / episodes  # before the last step, after which the next one begins
+    counts["fires then"] /= max(seen_steps, 1)
+    counts["fires else"] /= max(alive_steps - seen_steps, 1)
+    for name in ("bot ahead", "empty", "units"):
+        counts[name] /= alive_steps
+    return counts
+
+
+@one_thread()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path)
+    parser.add_argument("--episodes", type=int, default=64)
+    options = parser.parse_args(arguments)
+    print(f"| agent | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
+    for run in options.runs:
+        played = play(run, options.episodes)
+        print(f"| {run} | {' | '.join(f'{played[name]:.2f}' for name in COLUMNS)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
