@@ -81,7 +81,8 @@ def report(run: Path, settings: EvaluationSettings) -> None:
     frames, where = weights.frames, f"{config.env.backend}/{config.env.level}"
     how = "likeliest" if settings.greedy else "sampled"
     print(
-        f"{run}: {settings.episodes} episodes with {how} actions after {frames:,} frames, in "
+        f"{run}: {settings.episodes} episode{'s' * (settings.episodes != 1)} with {how} actions "
+        f"after {frames:,} frames, in "
         f"{where}; {first_wait(config.env)} ...",
         flush=True,
     )

@@ -45,7 +45,7 @@ from records.failures import report, report_unexpected, sentence
 from records.metrics import Metrics
 from records.processes import name_socket_folder, no_main_module
 from records.progress import ProgressDisplay, standard_streams
-from records.run_folder import FolderLostError, RunFolder, RunStoppedError
+from records.run_folder import FolderLostError, RunFolder, RunStoppedError, require_same_run
 from records.saving import Saving
 from records.signals import Interrupted, StopSignals
 
@@ -79,13 +79,28 @@ def run(argv: list[str] | None, signals: StopSignals, ranks: Ranks) -> int:
             raise ValueError(
                 f"these settings make {len(requests)} runs; torchrun is started once for each."
             )
+        if len(requests) > 1:
+            requests = [refused(request) for request in requests]
         codes = run_requests(requests, signals, ranks)
     except (ValueError, OSError) as error:
         tell(error, "", ranks)
         return MISTAKE
     if len(requests) > 1:
-        print(f"{codes.count(0)} of {len(requests)} runs are complete.")
+        without = [r.name for r, code in zip(requests, codes, strict=True) if code != 0]
+        but = f", without {'; '.join(without)}" if without else ""
+        print(f"{codes.count(0)} of {len(requests)} runs are complete{but}.")
     return max(codes)
+
+
+def refused(request: RunRequest) -> RunRequest:
+    """The request, with its error where its folder holds another run: known before any trains."""
+    if request.config is not None:
+        config, extend = dataclasses.asdict(request.config), request.config.resume.extend
+        try:
+            require_same_run(request.config.folder, config, extend)
+        except (ValueError, OSError) as error:
+            return request._replace(config=None, error=ValueError(sentence(error)))
+    return request
 
 
 def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks) -> list[int]:

@@ -23,9 +23,12 @@ def draw_figures(
         print(f"Left out of the figure: {why}.")
     if not runs:
         return
-    figure = level_folder / f"returns{'' if tag is None else '-' + tag}.png"
-    plot_level(runs, figure)
-    print(f"Return curves of {len(runs)} run{'s' * (len(runs) > 1)}: {figure}")
+    if any(len(open_run(run).returns.frames) for run in runs):
+        figure = level_folder / f"returns{'' if tag is None else '-' + tag}.png"
+        plot_level(runs, figure)
+        print(f"Return curves of {len(runs)} run{'s' * (len(runs) > 1)}: {figure}")
+    else:
+        print("No episode has ended yet: there are no return curves.")
     if (folder / HORIZON_FILE).is_file():  # CPC's, and what records as it does
         plot_cpc([folder], folder / "cpc.png")
         print(f"CPC accuracy and loss by horizon: {folder / 'cpc.png'}")

@@ -1,6 +1,6 @@
 """Shrink runs to the few kilobytes that are kept in `benchmarks/results`.
 
-Run as `python -m analysis.export RUN... [--out FOLDER]`. Each run becomes
+Run as `python -m analysis.export RUN... --out FOLDER`. Each run becomes
 `<out>/<level>/<preset>/<aux>[-<tag>]/seed_<n>/`, which the rest of `analysis` reads like a run:
 
 - config.yaml: the run's, without the folder it was written to;
@@ -19,7 +19,6 @@ import numpy as np
 import yaml
 
 from analysis.command_line import CommandLine
-from analysis.curves import COMMITTED_RESULTS
 from analysis.report import write_csv
 from analysis.runs import (
     CONFIG_FILE,
@@ -162,11 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = CommandLine("python -m analysis.export", "Shrink runs to small committed results.")
     parser.add_argument(
-        "--out",
-        metavar="FOLDER",
-        type=Path,
-        default=COMMITTED_RESULTS,
-        help="where to write them (default: benchmarks/results)",
+        "--out", metavar="FOLDER", type=Path, required=True, help="where to write them"
     )
     return parser.execute(_command, argv)
 

@@ -1,6 +1,6 @@
 """Make trained agents to hand on: of each level and algorithm the best of the finished runs.
 
-Run as `python -m analysis.pretrained RUN... [--out pretrained] [--episodes 100]`. Runs that differ
+Run as `python -m analysis.pretrained RUN... --out FOLDER [--episodes 100]`. Runs that differ
 in nothing but the seed compete by their mean return in the last tenth of training, and the best
 one becomes `<out>/<level>_<a2c or the auxiliary loss>/`:
 
@@ -51,7 +51,7 @@ reading them runs no code (../SECURITY.md).
 ```
 python evaluate.py {out}/{name} episodes=100 video=watch.mp4
 python -m envs.watch {out}/{name}
-python train_agent.py env={level} start_from={out}/{name} tag=tuned
+python train_agent.py env={level} aux={aux} start_from={out}/{name} tag=tuned
 python train_agent.py {out}/{name}/config.yaml    # trains such an agent anew
 ```
 
@@ -142,7 +142,7 @@ def table(out: Path) -> str:
 
     Raises ValueError: files there are not as written.
     """
-    rows, name, level = [], "", ""
+    rows, name, level, aux = [], "", "", ""
     for path in sorted(out.glob(f"*/{FACTS}")):
         if not path.with_name(EVALUATION).is_file():
             continue
@@ -158,8 +158,9 @@ def table(out: Path) -> str:
             f"{sum(returns.values()) / len(returns):.2f} | {score['mean']:.2f}, "
             f"{low:.2f} to {high:.2f} ({score['count']} episodes) | {commit} |"
         )
-        level = facts["run"].split("/")[1]
-    return INTRODUCTION.format(out=out, name=name, level=level) + "\n".join(rows) + "\n"
+        _, level, _, arm, _ = facts["run"].split("/")
+        aux = arm.split("-")[0]
+    return INTRODUCTION.format(out=out, name=name, level=level, aux=aux) + "\n".join(rows) + "\n"
 
 
 def _read(path: Path) -> Any:
@@ -173,10 +174,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     given = shlex.join(["python", "-m", "analysis.pretrained", *(argv or sys.argv[1:])])
     parser = CommandLine("python -m analysis.pretrained", "Make trained agents to hand on.")
-    folder = "where to write them (default: %(default)s)"
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=Path, default=Path("pretrained"), help=folder
-    )
+    folder = "where to write them; those of the same name are replaced"
+    parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help=folder)
     episodes = "of the evaluation (default: %(default)s)"
     parser.add_argument("--episodes", metavar="N", type=int, default=100, help=episodes)
     return parser.execute(lambda arguments: _command(arguments, given), argv)

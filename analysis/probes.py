@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         "Fit linear probes to what trained agents compute while they play on labsim.",
     )
     for name, default, text in (
-        ("episodes", EPISODES, "that each run plays"),
+        ("episodes", EPISODES, f"that each run plays, at least {MIN_EPISODES}"),
         ("rows", ROWS, "agent steps of a run that are kept, at most: every n-th of an episode"),
     ):
         parser.add_argument(
@@ -93,6 +93,7 @@ def _command(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--rows is {arguments.rows}; it must be at least --episodes, {arguments.episodes}"
         )
+    arguments.out.mkdir(parents=True, exist_ok=True)  # rather fail now than when all is played
     rows: list[Row] = []
     for label, run in labelled_runs(arguments.runs):
         print(f"{run.folder}: {label}, {run.level} ...", flush=True)
@@ -101,7 +102,7 @@ def _command(arguments: argparse.Namespace) -> None:
     write_rows(arguments.out / "probes.csv", rows)
     replace_file(table, markdown_table(rows).encode())
     plot_probes(rows, figure)
-    print(f"{markdown_table(rows)}\n{figure}")
+    print(f"{markdown_table(rows)}\n{arguments.out / 'probes.csv'}\n{table}\n{figure}")
 
 
 if __name__ == "__main__":

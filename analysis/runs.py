@@ -24,6 +24,7 @@ CURVES_FILE = "curves.csv"
 PROGRESS_FILE = "progress.csv"
 HORIZON_FILE = "aux_by_horizon.csv"
 CONFIG_FILE = "config.yaml"
+AGENT_FILE = "agent.safetensors"
 
 FRAME_COLUMNS = ("frames", "frames_from", "frames_to")
 
@@ -124,7 +125,12 @@ class Run:
 
     @cached_property
     def returns(self) -> Returns:
-        """The run's finished episodes. Raises ValueError for a table that is not one."""
+        """The run's finished episodes. Raises ValueError for a table that is not one, or an agent.
+
+        An agent to share (`analysis.pretrained`) is no run: it has no curves.
+        """
+        if (self.folder / AGENT_FILE).is_file():
+            raise ValueError(f"{self.folder} is an agent without curves; name the run it is of")
         exported = self.folder / CURVES_FILE
         if exported.is_file():
             return _exported_returns(exported)
@@ -164,7 +170,8 @@ def open_run(folder: Path) -> Run:
 def find_runs(paths: Iterable[Path]) -> list[Run]:
     """All runs in `paths`, in a fixed order, each once.
 
-    A path is a run's folder, or a folder that holds run folders (named seed_<n>) at any depth.
+    A path is a run's folder, or a folder that holds run folders (named seed_<n>) at any depth, or
+    agents to share.
     Raises ValueError: no such folder, or no run in it.
     """
     found: dict[Path, Run] = {}
@@ -173,6 +180,7 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
             raise ValueError(f"there is no folder {path}")
         inside = [path] if (path / CONFIG_FILE).is_file() else []
         inside += [config.parent for config in path.glob(f"**/seed_*/{CONFIG_FILE}")]
+        inside += [agent.parent for agent in path.glob(f"*/{AGENT_FILE}")]
         if not inside:
             raise ValueError(f"there is no run in {path}: a run's folder holds {CONFIG_FILE}")
         for folder in inside:

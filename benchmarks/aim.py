@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from agents.devices import one_thread
 from agents.evaluation import Playing
 from benchmarks.bots import FARTHEST_STEP, LEVEL
 from configs import config_of_run, load_agent
 from envs.actions import ACTION_NAMES
-from envs.labsim.levels.lasertag_weapons import sees
+from envs.labsim.facts import sees_a_bot
 from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
 from records.weights import find_weights, load_weights
@@ -31,21 +30,6 @@ AHEAD_DEGREES = 6.0  # to either side: half a bot 150 units away is as wide
 RANDOM = Path("random")
 FIRE = ACTION_NAMES.index("fire")
 COLUMNS = ("tags", "self-tags", "deaths", "bot ahead", "fires then", "fires else", "empty", "units")
-
-
-def ahead(fighters: NDArray, cells: NDArray) -> NDArray[np.bool_]:
-    """Whether a living bot stands ahead of the agent, [B].
-
-    `fighters` [B, 4] of FIGHTER, the agent first; `cells` bool [B, rows, columns], walls.
-    """
-    agent, bots = fighters[:, :1], fighters[:, 1:]
-    bearing = np.degrees(np.arctan2(bots["y"] - agent["y"], bots["x"] - agent["x"]))
-    off = (bearing - agent["yaw"] + 180.0) % 360.0 - 180.0
-    found = (np.abs(off) <= AHEAD_DEGREES) & bots["alive"]
-    for i, k in zip(*np.nonzero(found), strict=True):
-        bot = bots[i, k]
-        found[i, k] = sees(cells[i], agent["x"][i, 0], agent["y"][i, 0], bot["x"], bot["y"])
-    return found.any(axis=1)
 
 
 def play(run: Path, episodes: int) -> dict[str, float]:
@@ -65,11 +49,11 @@ def play(run: Path, episodes: int) -> dict[str, float]:
         playing = Playing(agent, episodes, FIRST_EVALUATION_SEED)
     obs = np.empty((episodes, *env.single_observation_space.shape), np.uint8)
     env.reset_into(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes), obs)
-    fighters, cells = env.level.fighters, env.level.solids.cells  # type: ignore[attr-defined]
+    fighters, state = env.level.fighters, env.level.state()  # type: ignore[attr-defined]
     counts = dict.fromkeys(COLUMNS, 0.0)
     alive_steps = 0
     for _ in range(env.level.episode_steps):
-        seen, deaths = ahead(fighters, cells), fighters["deaths"][:, 0].sum()
+        seen, deaths = sees_a_bot(state, AHEAD_DEGREES), fighters["deaths"][:, 0].sum()
         alive = fighters["alive"][:, 0].copy()
         x, y = fighters["x"][:, 0].copy(), fighters["y"][:, 0].copy()
         counts["empty"] += (alive & (fighters["rapid_ammo"][:, 0] == 0)).sum()

@@ -111,16 +111,7 @@ class RunFolder:
             )
         if missing:
             return None  # nothing was trained here yet
-        difference = first_difference(load_settings(self.path), settings)
-        if difference is not None:
-            key, before, now = difference
-            longer = key == EXTENDABLE and isinstance(before, int) and before < now
-            if not (longer and extend):
-                separate = "start a separate run with tag=NAME"
-                hint = f"{separate}, or continue this one with {key} as it was"
-                if longer:
-                    hint = f"continue with resume.extend=true, or {separate}"
-                raise ValueError(f"{self.path} holds a run with {key}={before}, not {now}: {hint}.")
+        require_same_run(self.path, settings, extend)
         return checkpoint.load(self.checkpoint_path)
 
     def write_config(
@@ -144,6 +135,24 @@ class RunFolder:
         starts.append({**start, "versions": versions(), "git": git_state()})
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
         replace_file(self.config_path, text.encode())
+
+
+def require_same_run(path: Path, settings: Mapping[str, Any], extend: bool) -> None:
+    """Raise ValueError if the folder `path` holds a run of other settings; see `RunFolder.load`."""
+    if not all((path / name).exists() for name in ("config.yaml", checkpoint.NAME)):
+        return  # nothing was trained there yet
+    difference = first_difference(load_settings(path), settings)
+    if difference is None:
+        return
+    key, before, now = difference
+    longer = key == EXTENDABLE and isinstance(before, int) and before < now
+    if longer and extend:
+        return
+    separate = "start a separate run with tag=NAME"
+    hint = f"{separate}, or continue this one with {key} as it was"
+    if longer:
+        hint = f"continue with resume.extend=true, or {separate}"
+    raise ValueError(f"{path} holds a run with {key}={before}, not {now}: {hint}.")
 
 
 def _locked(lock: TextIO) -> bool:

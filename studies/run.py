@@ -105,7 +105,8 @@ def _list(runs: list[PlannedRun]) -> list[PlannedRun]:
     states = [state(run.config) for run in runs]
     for run, now in zip(runs, states, strict=True):
         done, total = frames_done(run.config.folder), run.config.total_frames
-        print(f"{now:9} {done / total:4.0%}  {run.name}")
+        # Whole rollouts end a little beyond the total.
+        print(f"{now:9} {min(done / total, 1):4.0%}  {run.name}")
     counts = Counter(states)
     print(", ".join(f"{counts[s]} {s}" for s in ("finished", "running", "open")), flush=True)
     return [run for run, now in zip(runs, states, strict=True) if now == "open"]

@@ -159,10 +159,20 @@ def test_a_lost_shard_stops_with_the_cause_and_keeps_the_checkpoint(
     assert "latest.pt (420 frames)" in line
 
 
+def test_a_sweep_tells_of_a_folder_with_another_run_before_it_trains(capsys):
+    assert train("aux=cpc", "total_frames=60") == 0
+    capsys.readouterr()
+    assert train("-m", "aux=none,cpc", "total_frames=120") == 2
+    out, err = capsys.readouterr()
+    assert "holds a run with total_frames=60, not 120: continue with resume.extend=true" in err
+    assert re.findall(r"Run (\d) of 2: ", out) == ["1"]
+    assert "1 of 2 runs are complete, without aux=cpc." in out
+
+
 def test_sweep_reports_a_failed_run_and_trains_the_others(capsys):
     assert train("-m", "aux=none,cpc", "aux.horizon=2,7", "total_frames=600") == 2
     out, err = capsys.readouterr()
-    assert "3 of 4 runs are complete." in out
+    assert "3 of 4 runs are complete, without aux=cpc aux.horizon=7." in out
     assert re.findall(r"Run (\d) of 4: ", out) == ["1", "2", "3"]
     assert err.count("\n") == 1
     assert "aux=cpc aux.horizon=7" in err

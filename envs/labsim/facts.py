@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.labsim.levels.lasertag_fighters import AGENT
+from envs.labsim.levels.lasertag_weapons import sees
 from envs.labsim.levels.rooms_keys_doors_puzzle_rules import ABSENT, EMPTY_HANDED
 from envs.labsim.levels.seekavoid_arena_01_scene import APPLES, ITEMS
+
+VIEW_DEGREES = 90.0  # across, of the camera
 
 State = Mapping[str, NDArray]  # of `LabsimVectorEnv.get_state`
 Facts = dict[str, NDArray]
@@ -62,7 +65,27 @@ def _rooms_keys_doors_puzzle(state: State) -> Facts:
 def _lasertag_three_opponents_small(state: State) -> Facts:
     x, y, alive = (state[f"fighter.{name}"][:, AGENT + 1 :] for name in ("x", "y", "alive"))
     health = state["fighter.health"][:, AGENT, None].astype(np.float64)
-    return {**_nearest("nearest bot", state, x, y, alive), "health": health}
+    return {
+        **_nearest("nearest bot", state, x, y, alive),
+        "health": health,
+        "sees a bot": sees_a_bot(state, VIEW_DEGREES / 2.0).astype(np.int64),
+    }
+
+
+def sees_a_bot(state: State, degrees: float) -> NDArray[np.bool_]:
+    """Whether a living bot of laser tag stands within so many degrees of the agent's line of sight.
+
+    [B]; of its middle, and with no wall between.
+    """
+    player = _player(state)
+    x, y, alive = (state[f"fighter.{name}"][:, AGENT + 1 :] for name in ("x", "y", "alive"))
+    bearing = np.arctan2(y - player["y"][:, None], x - player["x"][:, None])
+    off = (np.degrees(bearing) - player["yaw"][:, None] + 180.0) % 360.0 - 180.0
+    seen = alive & (np.abs(off) <= degrees)  # [B, bots]
+    for i, k in zip(*np.nonzero(seen), strict=True):
+        cells = state["solids.cells"][i]
+        seen[i, k] = sees(cells, player["x"][i], player["y"][i], x[i, k], y[i, k])
+    return np.asarray(seen.any(axis=1))
 
 
 LEVEL_FACTS: dict[str, Callable[[State], Facts]] = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import evaluate
-from analysis import pretrained
+from analysis import curves, pretrained
 from analysis.references import random_return
 from analysis.runs import find_runs
 from records.settings import read_config
@@ -37,7 +37,7 @@ def runs():
 @pytest.mark.slow
 def test_best_seed_of_each_becomes_an_agent_that_plays(runs, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "KEPT_STEPS", (1, 3, 5))
-    assert pretrained.main([str(Path.cwd()), "--episodes", "1"]) == 0
+    assert pretrained.main([str(Path.cwd()), "--out", "pretrained", "--episodes", "1"]) == 0
     assert "pretrained/README.md" in capsys.readouterr().out
     assert sorted(path.name for path in Path("pretrained").iterdir()) == [
         "README.md", f"{LEVEL}_a2c", f"{LEVEL}_cpc",
@@ -67,7 +67,7 @@ def test_best_seed_of_each_becomes_an_agent_that_plays(runs, monkeypatch, capsys
 def test_runs_that_do_not_compete_are_refused(capsys):
     write_run(f"env={LEVEL}", "aux=cpc", "seed=2")
     write_run(f"env={LEVEL}", "aux=cpc", "seed=3", "tag=fast", "agent.learning_rate=0.5")
-    assert pretrained.main(["runs"]) == 2
+    assert pretrained.main(["runs", "--out", "pretrained"]) == 2
     line = capsys.readouterr().err
     assert f"would both be {LEVEL}_cpc, but differ in agent.learning_rate" in line
     assert not Path("pretrained").exists()
@@ -79,6 +79,14 @@ def test_a_run_without_an_episode_at_its_end_has_no_score():
     (run / "progress.csv").write_text("frames\n1000\n")
     with pytest.raises(ValueError, match="no episode in the last tenth"):
         pretrained.best_runs(find_runs([run]))
+
+
+def test_agents_to_share_have_no_curves(capsys, tmp_path):
+    agents = ROOT / "pretrained"
+    assert len(find_runs([agents])) == len(COMMITTED)
+    assert curves.main([str(agents), "--out", "figure.png"]) == 2
+    assert "is an agent without curves; name the run it is of" in capsys.readouterr().err
+    assert not Path("figure.png").exists()
 
 
 @pytest.mark.parametrize("name", [name for name in COMMITTED if name.endswith("_cpc")])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from envs.config import LEVELS
-from envs.labsim.facts import read_facts
+from envs.labsim.facts import read_facts, sees_a_bot
 from envs.labsim.levels.seekavoid_arena_01_scene import APPLES, ITEMS
 from envs.labsim.vector_env import LabsimVectorEnv
 
@@ -32,7 +32,7 @@ def test_every_level_has_facts(level):
     angle = np.degrees(np.arctan2(facts["heading"][:, 1], facts["heading"][:, 0]))
     np.testing.assert_allclose(angle, poses[:, 4], atol=0.01)
     for name, values in facts.items():
-        if name == "holds a key":
+        if name in ("holds a key", "sees a bot"):
             assert (values.shape, values.dtype) == ((3,), np.int64)
         else:
             assert (values.ndim, len(values), values.dtype) == (2, 3, np.float64), name
@@ -98,9 +98,27 @@ def test_a_dead_bot_is_no_opponent():
         "fighter.yaw": np.array([[180.0, 0.0, 0.0, 0.0]]),
         "fighter.alive": np.array([[True, False, True, True]]),
         "fighter.health": np.array([[83, 5, 5, 5]]),
+        "solids.cells": np.zeros((1, 3, 3), np.bool_),
     }  # fmt: skip
     facts = of_one(read_facts("lasertag_three_opponents_small", state))
     assert facts["position"] == [1.0, 0.0]
     assert facts["distance to nearest bot"] == [10.0]
     assert facts["direction of nearest bot"] == pytest.approx([-1.0, 0.0])
     assert facts["health"] == [83.0]
+    assert facts["sees a bot"] == 0
+
+
+def test_a_bot_is_seen_if_it_lives_where_the_agent_looks_and_no_wall_is_between():
+    """In each of five environments bots stand to the east, farther east, and to the north."""
+    state = {
+        "fighter.x": np.tile([150.0, 450.0, 850.0, 150.0], (5, 1)),
+        "fighter.y": np.tile([250.0, 250.0, 250.0, 950.0], (5, 1)),
+        "fighter.yaw": np.zeros((5, 4)),
+        "fighter.alive": np.ones((5, 4), np.bool_),
+        "solids.cells": np.zeros((5, 11, 11), np.bool_),
+    }
+    state["fighter.yaw"][:, 0] = [5.0, -355.0, 7.0, 95.0, 0.0]  # off: 5, 5, 7, 5 of bot 3, 0
+    state["fighter.alive"][1, 1:3] = False
+    state["solids.cells"][4, :, 3] = True  # a wall between x = 300 and 400
+    assert sees_a_bot(state, 6.0).tolist() == [True, False, False, True, False]
+    assert sees_a_bot(state, 91.0).tolist() == [True, True, True, True, True]
