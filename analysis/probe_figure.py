@@ -45,6 +45,7 @@ from analysis.probe_table import (
 UNTRAINED_OPACITY = 0.35
 MARKERS = "osD^v"  # of arms that share a colour
 FILLED = {"z": False, "c": True}
+SHIFT = {"z": -0.035, "c": 0.035}  # of a code in its arm's line: two intervals stay apart
 LOWEST = {R2: -0.1, BALANCED_ACCURACY: 0.4}  # of the axes; what lies below is drawn there
 AXIS_NAMES = {
     R2: "R2, held-out episodes",
@@ -116,14 +117,18 @@ def _draw_line(
     """Draw z and c of an arm's networks for one fact, their intervals, and a line between them."""
     colour, marker, opacity = look
     values = [max(summary.value, lowest) for summary in ends.values()]
-    axes.plot(values, [y, y], color=colour, linewidth=1.0, alpha=0.6 * opacity, zorder=2)
+    heights = [y + SHIFT[code] for code in ends]
+    axes.plot(values, heights, color=colour, linewidth=1.0, alpha=0.6 * opacity, zorder=2)
     for code, summary in ends.items():
+        height = y + SHIFT[code]
         interval = np.maximum([summary.low, summary.high], lowest)
-        axes.plot(interval, [y, y], color=colour, linewidth=3.0, alpha=0.25 * opacity, zorder=2)
+        axes.plot(
+            interval, [height] * 2, color=colour, linewidth=2.0, alpha=0.3 * opacity, zorder=2
+        )
         face = colour if FILLED[code] else "white"
         axes.plot(
-            max(summary.value, lowest), y, marker, color=colour, markerfacecolor=face,
-            markersize=5.5, markeredgewidth=1.2, zorder=3, alpha=opacity,
+            max(summary.value, lowest), height, marker, color=colour, markerfacecolor=face,
+            markersize=5, markeredgewidth=1.2, zorder=3, alpha=opacity,
         )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def _cell(level: Mapping[str, Sequence[float]], variant: str) -> str:
     own, best = np.mean(level[variant]), max(np.mean(seeds) for seeds in level.values())
     share = f"{own / best:.2f}, " if best > 0 else ""
     count = len(level[variant])
-    return f"{own:.2f} ({share}{count} seed{'' if count == 1 else 's'})"
+    return f"{number(float(own))} ({share}{count} seed{'' if count == 1 else 's'})"
 
 
 def _best_first(areas: Areas, ranks: Mapping[str, float]) -> list[str]:
