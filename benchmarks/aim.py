@@ -6,15 +6,16 @@ Plays whole episodes with the agent of each run, actions sampled, and prints a M
 and deaths of an episode, how often a bot stands ahead (alive, no wall between, within AHEAD_DEGREES
 of where the agent looks), how often the agent fires while one does and while none does, how often
 its Rapid gadget is empty, and how far it walks in a step. An agent that fires alike in both cases
-does not look. "random" in place of a run is the uniform random policy.
+does not look. In place of a run, the name of a script in SCRIPTS is played.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agents.devices import one_thread
 from agents.evaluation import Playing
@@ -27,8 +28,13 @@ from episode_seeds import FIRST_EVALUATION_SEED
 from records.weights import find_weights, load_weights
 
 AHEAD_DEGREES = 6.0  # to either side: half a bot 150 units away is as wide
-RANDOM = Path("random")
-FIRE = ACTION_NAMES.index("fire")
+BACKWARD, RIGHT, FIRE = map(ACTION_NAMES.index, ("backward", "look right", "fire"))
+# What a policy does that is given whether a bot is ahead, [B], and whether the agent lives, [B].
+SCRIPTS: dict[str, Callable[[NDArray, NDArray, np.random.Generator], NDArray[np.int64]]] = {
+    "random": lambda seen, alive, rng: rng.integers(0, len(ACTION_NAMES), len(seen)),
+    "blind": lambda seen, alive, rng: np.where(rng.random(len(seen)) < 0.8, FIRE, BACKWARD),
+    "spin": lambda seen, alive, rng: np.where(seen | ~alive, FIRE, RIGHT),  # until one is ahead
+}
 COLUMNS = ("tags", "self-tags", "deaths", "bot ahead", "fires then", "fires else", "empty", "units")
 
 
@@ -39,8 +45,8 @@ def play(run: Path, episodes: int) -> dict[str, float]:
     """
     env = LabsimVectorEnv(LEVEL, episodes, keep_final_obs=False)
     rng = np.random.default_rng(FIRST_EVALUATION_SEED)
-    playing = None
-    if run != RANDOM:
+    script, playing = SCRIPTS.get(str(run)), None
+    if script is None:
         weights = find_weights(run)
         config = config_of_run(weights.parent)
         if config.env.level != LEVEL:
@@ -58,13 +64,14 @@ def play(run: Path, episodes: int) -> dict[str, float]:
         x, y = fighters["x"][:, 0].copy(), fighters["y"][:, 0].copy()
         counts["empty"] += (alive & (fighters["rapid_ammo"][:, 0] == 0)).sum()
         if playing is None:
-            actions = torch.from_numpy(rng.integers(0, len(ACTION_NAMES), episodes))
+            actions = script(seen, alive, rng)  # type: ignore[misc]
+            result = env.step_into(actions, obs)
         else:
-            actions = playing.choose(playing.see(obs))
-        result = env.step_into(actions.numpy(), obs)
-        if playing is not None:
-            playing.acted(actions, result)
-        fires = actions.numpy() == FIRE
+            chosen = playing.choose(playing.see(obs))
+            actions = chosen.numpy()
+            result = env.step_into(actions, obs)
+            playing.acted(chosen, result)
+        fires = actions == FIRE
         way = np.hypot(fighters["x"][:, 0] - x, fighters["y"][:, 0] - y)
         alive_steps += alive.sum()
         counts["bot ahead"] += (alive & seen).sum()
