@@ -19,7 +19,7 @@ RESULTS = {  # of plans, in benchmarks/results
     "study_lasertag": "study",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_capacity", "pilots_value", "study_lasertag", "why"}
+NOT_RUN = {"explore_capacity", "pilots_value", "study_lasertag"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
