@@ -1,7 +1,6 @@
 """Which versions, commit and machine a run was computed with."""
 
 import platform
-import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -30,16 +29,23 @@ def machine(device: torch.device, threads: int) -> dict[str, Any]:
     No name of a host, for configurations are shared.
     """
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {"processor": _processor(), "device": gpu or device.type, "threads": threads}
+    return {"processor": processor(), "device": gpu or device.type, "threads": threads}
 
 
-def _processor() -> str:
-    """Return the processor's model, which virtual machines shorten, and PyTorch's code for it."""
+def processor() -> str:
+    """Return the processor's name; on Linux with the instruction sets that float32 and bf16 use."""
     cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
-    model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    name = model[1] if model else platform.machine()
-    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
+    if not cpuinfo.exists():
+        return platform.processor() or "unknown processor"
+    lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
+    first = {name.strip(): value.strip() for name, _, value in reversed(lines)}
+    sets = [
+        s for s in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if s in first.get("flags", "")
+    ]
+    name = first.get("model name", platform.processor() or "unknown processor")
+    return (
+        f"{name} (family {first.get('cpu family')}, model {first.get('model')}; {', '.join(sets)})"
+    )
 
 
 def git_state(root: Path = ROOT) -> dict[str, Any]:

@@ -194,17 +194,22 @@ class FixedEncoder(nn.Module):
         return vectors.float() @ self.matrix
 
 
+def train_and_see_stay(learner, module, prefix):
+    """Of `module` the tensors that begin with `prefix` stay in two updates, all others change."""
+    before = {name: x.clone() for name, x in module.state_dict().items()}
+    for _ in range(2):  # the first measures the norms of both losses
+        learner.collect()
+        learner.update()
+    for name, x in module.state_dict().items():
+        assert torch.equal(x, before[name]) == name.startswith(prefix), name
+
+
 @pytest.mark.parametrize("encoder", [FrozenEncoder, FixedEncoder])
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_frozen_encoder_stays_and_the_rest_learns(encoder, fast, monkeypatch):
     monkeypatch.setitem(ENCODER_CLASSES, "frozen", encoder)
     learner = make_learner(network=NetworkConfig("frozen", 16), aux=True, fast=fast)
-    before = {name: x.clone() for name, x in learner.agent.state_dict().items()}
-    for _ in range(2):  # the first measures the norms of both losses
-        learner.collect()
-        learner.update()
-    for name, x in learner.agent.state_dict().items():
-        assert torch.equal(x, before[name]) == name.startswith("encoder"), name
+    train_and_see_stay(learner, learner.agent, "encoder")
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -212,12 +217,7 @@ def test_a_frozen_encoder_stays_and_the_rest_learns(encoder, fast, monkeypatch):
 def test_parameters_may_be_frozen_when_the_learner_stands(threads, fast):
     with closing(make_learner(aux=True, threads=threads, fast=fast)) as learner:
         learner.agent.core.requires_grad_(False)
-        before = {name: x.clone() for name, x in learner.agent.state_dict().items()}
-        for _ in range(2):
-            learner.collect()
-            learner.update()
-        for name, x in learner.agent.state_dict().items():
-            assert torch.equal(x, before[name]) == name.startswith("core"), name
+        train_and_see_stay(learner, learner.agent, "core")
 
 
 class PredictsAFixedNetwork(nn.Module):
@@ -234,13 +234,7 @@ class PredictsAFixedNetwork(nn.Module):
 
 def test_an_auxiliary_loss_may_have_frozen_parameters():
     learner = make_learner(aux=PredictsAFixedNetwork)
-    assert learner.aux is not None
-    before = {name: x.clone() for name, x in learner.aux.state_dict().items()}
-    for _ in range(2):
-        learner.collect()
-        learner.update()
-    for name, x in learner.aux.state_dict().items():
-        assert torch.equal(x, before[name]) == name.startswith("target"), name
+    train_and_see_stay(learner, learner.aux, "target")
 
 
 def test_metrics_are_means_since_the_last_call():
