@@ -36,13 +36,13 @@ def processor() -> str:
     """Return the processor's name; on Linux with the instruction sets that float32 and bf16 use."""
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
-        return platform.processor() or "unknown processor"
+        return platform.processor() or platform.machine()
     lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
     first = {name.strip(): value.strip() for name, _, value in reversed(lines)}
     sets = [
         s for s in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if s in first.get("flags", "")
     ]
-    name = first.get("model name", platform.processor() or "unknown processor")
+    name = first.get("model name", platform.processor() or platform.machine())
     return (
         f"{name} (family {first.get('cpu family')}, model {first.get('model')}; {', '.join(sets)})"
     )
