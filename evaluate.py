@@ -26,26 +26,23 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
 import argparse
 import json
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-
-import torch
 
 from agents.devices import available_cores, choose_device, prepare_cpu
 from agents.episodes import Episode
 from agents.evaluation import EpisodesLostError, describe, evaluate, summary
 from analysis.references import random_return
-from configs import EvaluationSettings, RunConfig, config_of_run, load_agent, parse_evaluation
+from configs import EvaluationSettings, TrainedRun, parse_evaluation
 from envs import first_wait, make_vec_env
+from envs.config import EnvConfig
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.pool import WorkerError
-from records import checkpoint
 from records.animation import film
 from records.failures import sentence
 from records.progress import EpisodeCount
 from records.provenance import git_state, versions
 from records.video import picture
-from records.weights import find_weights, load_weights
 from records.whole_files import replace_file
 
 
@@ -74,21 +71,19 @@ def report(run: Path, settings: EvaluationSettings) -> None:
     """Play the episodes with the weights of `run`; print and write what came of them."""
     if settings.trust and os.getcwd() not in map(os.path.abspath, sys.path):
         sys.path.append(os.getcwd())  # where the user's own modules may be
-    path = find_weights(run)
-    config = config_of_run(path.parent, settings.trust)
-    config = replace(config, env=settings.environments(config.env))
-    weights = load_weights(path)
-    frames, where = weights.frames, f"{config.env.backend}/{config.env.level}"
+    trained = TrainedRun.open(run, settings.trust)
+    env = settings.environments(trained.config.env)
+    frames, where = trained.weights.frames, f"{env.backend}/{env.level}"
     how = "likeliest" if settings.greedy else "sampled"
     print(
         f"{run}: {settings.episodes} episode{'s' * (settings.episodes != 1)} with {how} actions "
         f"after {frames:,} frames, in "
-        f"{where}; {first_wait(config.env)} ...",
+        f"{where}; {first_wait(env)} ...",
         flush=True,
     )
-    episodes, failures = play(config, path, weights.agent, settings)
+    episodes, failures = play(trained, env, settings)
     print(describe(episodes))
-    random = random_return(config.env.level)
+    random = random_return(env.level)
     if random is not None:
         print(f"mean return of a uniform random policy, in the real DeepMind Lab: {random:.2f}")
     if failures:
@@ -104,7 +99,7 @@ def report(run: Path, settings: EvaluationSettings) -> None:
             "frames": frames,
             "actions": how,
             "seed": settings.seed,
-            "env": {key: value for key, value in asdict(config.env).items() if value is not None},
+            "env": {key: value for key, value in asdict(env).items() if value is not None},
             "environment_failures": failures,
             **summary(episodes),
             "episodes": [
@@ -119,30 +114,26 @@ def report(run: Path, settings: EvaluationSettings) -> None:
 
 
 def play(
-    config: RunConfig,
-    path: Path,
-    parameters: dict[str, torch.Tensor],
-    settings: EvaluationSettings,
+    trained: TrainedRun, config: EnvConfig, settings: EvaluationSettings
 ) -> tuple[list[Episode], int]:
-    """Return the episodes in the environments of `config`, and how often these failed.
+    """Return the agent's episodes in the environments of `config`, and how often these failed.
 
-    `parameters`: of the file `path`. Raises ValueError: they are no such agent's.
+    Raises ValueError: its weights do not fit its settings or these environments.
     """
-    num_envs = config.env.num_envs
+    num_envs = config.num_envs
     threads = settings.threads or min(available_cores(), num_envs)
     device = choose_device(settings.device)
     prepare_cpu(threads, device)
     with ExitStack() as stack:
-        env = make_vec_env(config.env, num_envs, stagger=False, num_threads=threads)
+        env = make_vec_env(config, num_envs, stagger=False, num_threads=threads)
         stack.callback(env.close)
         try:
-            with checkpoint.fitting(path):
-                agent = load_agent(config, parameters, env, device)
-        except (RuntimeError, ValueError) as error:
+            agent = trained.make_agent(env, device)
+        except ValueError as error:
             if not settings.env:
                 raise
             raise ValueError(
-                f"the agent does not fit {config.env.backend}/{config.env.level}: it was trained "
+                f"the agent does not fit {config.backend}/{config.level}: it was trained "
                 f"with other observations than {env.single_observation_space.shape} or another "
                 f"number of actions than {env.single_action_space.n}."
             ) from error

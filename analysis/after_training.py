@@ -16,7 +16,8 @@ def draw_figures(
     # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
     from analysis.cpc_curves import plot_cpc
     from analysis.curves import plot_level
-    from analysis.runs import HORIZON_FILE, matching_runs, open_run, readable_runs
+    from analysis.runs import matching_runs, open_run, readable_runs
+    from records.file_names import HORIZON_FILE
 
     runs, damaged = readable_runs(matching_runs(folder))
     for why in damaged:

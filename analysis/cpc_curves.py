@@ -28,8 +28,9 @@ from analysis.figure import (
     new_figure,
     save_figure,
 )
-from analysis.runs import HORIZON_FILE, PROGRESS_FILE, Run, column_names, find_runs, read_table
+from analysis.runs import Run, column_names, find_runs, read_table
 from analysis.statistics import FloatArray, mean_of_known
+from records.file_names import HORIZON_FILE, PROGRESS_FILE
 
 SHADES = (0.35, 0.65, 1.0)  # strength of an arm's colour at the start, middle and end
 

@@ -35,8 +35,9 @@ from analysis.published import (
     published_curves,
 )
 from analysis.references import REFERENCE_RETURNS
-from analysis.runs import CONFIG_FILE, Run, differing_settings, find_runs
+from analysis.runs import Run, differing_settings, find_runs
 from analysis.statistics import FloatArray, bin_centres, binned_means
+from records.file_names import CONFIG_FILE
 
 COMMITTED_RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 STUDY = COMMITTED_RESULTS / "study"

@@ -21,11 +21,8 @@ import yaml
 from analysis.command_line import CommandLine
 from analysis.report import write_csv
 from analysis.runs import (
-    CONFIG_FILE,
     CURVES_COLUMNS,
     CURVES_FILE,
-    HORIZON_FILE,
-    PROGRESS_FILE,
     Run,
     column_names,
     find_runs,
@@ -33,6 +30,7 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
+from records.file_names import CONFIG_FILE, HORIZON_FILE, PROGRESS_FILE
 from records.whole_files import replace_file
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")

@@ -30,13 +30,14 @@ import evaluate
 from agents.evaluation import EpisodesLostError
 from analysis.command_line import CommandLine
 from analysis.export import FOLDER_NAME
-from analysis.runs import CONFIG_FILE, Run
+from analysis.runs import Run
 from analysis.scores import final_return, finished_runs
 from configs import EvaluationSettings
 from envs.pool import WorkerError
 from records import checkpoint
+from records.file_names import AGENT_FILE, CONFIG_FILE
 from records.settings import read_config
-from records.weights import NAME, Weights, find_weights, load_weights, save_weights
+from records.weights import Weights, find_weights, load_weights, save_weights
 from records.whole_files import replace_file
 
 # Of CPC's linear maps, one for each step ahead, these are kept: all of them are two thirds of an
@@ -120,7 +121,9 @@ def write_agent(run: Run, returns: dict[int, float], folder: Path, command: str)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EVALUATION).unlink(missing_ok=True)  # of weights that were there before
     with checkpoint.fitting(path):
-        save_weights(folder / NAME, Weights(weights.frames, weights.agent, thinned(weights.aux)))
+        save_weights(
+            folder / AGENT_FILE, Weights(weights.frames, weights.agent, thinned(weights.aux))
+        )
     replace_file(folder / FACTS, (json.dumps(facts, indent=1) + "\n").encode())
     replace_file(folder / CONFIG_FILE, yaml.safe_dump(config, sort_keys=False).encode())
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from agents.batched_env import episode_ended
 from agents.config import AgentConfig
@@ -21,12 +20,11 @@ from agents.devices import choose_device, one_thread
 from agents.evaluation import Playing
 from agents.networks import Agent, AgentOutput
 from analysis.probe_table import CODES, TRAINED, UNTRAINED
-from configs import RunConfig, config_of_run, load_agent
+from configs import TrainedRun
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.labsim.facts import Facts, read_facts
 from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
-from records.weights import Weights, find_weights, load_weights
 
 NETWORKS = (TRAINED, UNTRAINED)
 REWARD_WINDOWS_SECONDS = (1, 3)
@@ -50,21 +48,20 @@ class Row(NamedTuple):
     facts: Facts
 
 
-def load_run(run: Path) -> tuple[RunConfig, Weights]:
-    """The settings and weights of a run or of a trained agent's folder.
+def load_run(run: Path) -> TrainedRun:
+    """The agent of a run or of a trained agent's folder, its weights read.
 
     Raises ValueError: there is no such run or checkpoint, or one of which nothing can be recorded.
     """
-    path = find_weights(run)
-    config = config_of_run(path.parent)
-    if config.env.backend != "labsim":
+    trained = TrainedRun.open(run)
+    if (backend := trained.config.env.backend) != "labsim":
         raise ValueError(
-            f"{run} was trained on {config.env.backend}: what is true in a level can be read on "
-            "labsim alone."
+            f"{run} was trained on {backend}: what is true in a level can be read on labsim alone."
         )
-    if not isinstance(config.agent, AgentConfig):
+    if not isinstance(trained.config.agent, AgentConfig):
         raise ValueError(f"{run} was trained by Stable-Baselines3, whose A2C has no context c.")
-    return config, load_weights(path)
+    _ = trained.weights
+    return trained
 
 
 def record(
@@ -76,39 +73,39 @@ def record(
     little that is new. The episodes are evaluation's: training uses none of them.
     Raises ValueError as `load_run` does.
     """
-    config, weights = load_run(run)
-    env = LabsimVectorEnv(config.env.level, episodes, keep_final_obs=False)
+    trained = load_run(run)
+    level = trained.config.env.level
+    env = LabsimVectorEnv(level, episodes, keep_final_obs=False)
     device_of_all = choose_device(device)
     networks = [
         Playing(agent.to(device_of_all), episodes, FIRST_EVALUATION_SEED)
-        for agent in make_networks(config, weights.agent, env)
+        for agent in make_networks(trained, env)
     ]
     every = -(-episodes * env.level.episode_steps // rows)
     with closing(env), one_thread():  # others would wait for their part of each small step
-        kept = _play(env, config.env.level, networks, every)
+        kept = _play(env, level, networks, every)
     return Representations(
         np.concatenate([row.episode for row in kept]),
         {name: np.concatenate([row.codes[name] for row in kept]) for name in kept[0].codes},
         {name: np.concatenate([row.facts[name] for row in kept]) for name in kept[0].facts},
-        weights.frames,
+        trained.weights.frames,
     )
 
 
-def make_networks(
-    config: RunConfig, parameters: dict[str, Tensor], env: LabsimVectorEnv
-) -> tuple[Agent, Agent]:
-    """The run's agent with `parameters`, and as it was before training: the same seed drew it.
+def make_networks(trained: TrainedRun, env: LabsimVectorEnv) -> tuple[Agent, Agent]:
+    """The agent of `trained`, and as it was before training: the same seed drew it.
 
-    Raises ValueError: they are not such an agent's.
+    Raises ValueError: its weights are not such an agent's.
     """
+    config = trained.config
     assert isinstance(config.agent, AgentConfig)
     space, num_actions = env.single_observation_space, int(env.single_action_space.n)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         untrained = Agent(space, num_actions, config.agent.network)
-        trained = load_agent(config, parameters, env, torch.device("cpu"))
-    assert isinstance(trained, Agent)
-    return trained, untrained
+    agent = trained.make_agent(env, torch.device("cpu"))
+    assert isinstance(agent, Agent)
+    return agent, untrained
 
 
 def _play(env: LabsimVectorEnv, level: str, networks: list[Playing], every: int) -> list[Row]:

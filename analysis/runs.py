@@ -17,14 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.statistics import FloatArray
+from records.file_names import AGENT_FILE, CONFIG_FILE, EPISODES_FILE, PROGRESS_FILE
 from records.settings import NOT_SETTINGS, flattened, may_differ, read_config
 
-EPISODES_FILE = "episodes.csv"
-CURVES_FILE = "curves.csv"
-PROGRESS_FILE = "progress.csv"
-HORIZON_FILE = "aux_by_horizon.csv"
-CONFIG_FILE = "config.yaml"
-AGENT_FILE = "agent.safetensors"
+CURVES_FILE = "curves.csv"  # of an exported run, in place of episodes.csv
 
 FRAME_COLUMNS = ("frames", "frames_from", "frames_to")
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.runs import PROGRESS_FILE, Run, column_names, find_runs, read_table
+from analysis.runs import Run, column_names, find_runs, read_table
 from analysis.statistics import FloatArray, binned_means, binned_sums, mean_of_known, weighted_mean
+from records.file_names import PROGRESS_FILE
 
 FINAL_SHARE = 0.1  # of a run's frames, at their end
 AREA_PARTS = 20

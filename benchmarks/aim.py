@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from agents.devices import one_thread
 from agents.evaluation import Playing
 from benchmarks.bots import FARTHEST_STEP, LEVEL
-from configs import config_of_run, load_agent
+from configs import TrainedRun
 from envs.actions import ACTION_NAMES
 from envs.labsim.facts import sees_a_bot
 from envs.labsim.vector_env import LabsimVectorEnv
 from episode_seeds import FIRST_EVALUATION_SEED
-from records.weights import find_weights, load_weights
 
 AHEAD_DEGREES = 6.0  # to either side: half a bot 150 units away is as wide
 BACKWARD, RIGHT, FIRE = map(ACTION_NAMES.index, ("backward", "look right", "fire"))
@@ -47,11 +46,10 @@ def play(run: Path, episodes: int) -> dict[str, float]:
     rng = np.random.default_rng(FIRST_EVALUATION_SEED)
     script, playing = SCRIPTS.get(str(run)), None
     if script is None:
-        weights = find_weights(run)
-        config = config_of_run(weights.parent)
-        if config.env.level != LEVEL:
-            raise ValueError(f"{run} was trained on {config.env.level}; needed is {LEVEL}.")
-        agent = load_agent(config, load_weights(weights).agent, env, torch.device("cpu"))
+        trained = TrainedRun.open(run)
+        if (level := trained.config.env.level) != LEVEL:
+            raise ValueError(f"{run} was trained on {level}; needed is {LEVEL}.")
+        agent = trained.make_agent(env, torch.device("cpu"))
         playing = Playing(agent, episodes, FIRST_EVALUATION_SEED)
     obs = np.empty((episodes, *env.single_observation_space.shape), np.uint8)
     env.reset_into(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes), obs)

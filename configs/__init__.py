@@ -6,6 +6,7 @@ from configs.from_mapping import from_mapping
 from configs.learners import AnyLearner, load_agent, make_learner, play_evaluation, take_weights
 from configs.run_config import ResumeConfig, RunConfig
 from configs.stored_run import config_of_run
+from configs.trained_run import TrainedRun
 
 __all__ = [
     "AnyLearner",
@@ -13,6 +14,7 @@ __all__ = [
     "ResumeConfig",
     "RunConfig",
     "RunRequest",
+    "TrainedRun",
     "compose_runs",
     "config_of_run",
     "from_mapping",

@@ -18,6 +18,7 @@ import numpy as np
 from agents.episodes import Episode
 from agents.parallel.ranks import ALONE, Ranks
 from agents.state_check import require_form
+from records.file_names import EPISODES_FILE, EVALUATION_FILE, HORIZON_FILE, PROGRESS_FILE
 from records.tables import EventFile, append_rows, cut_rows
 
 RECENT = 100  # episodes in the mean return that is shown
@@ -72,10 +73,10 @@ class Metrics:
         require_form(state, EMPTY, "the checkpoint's metrics")
         returns = state["recent_returns"]
         require_form(returns, [0.0] * len(returns), "the checkpoint's metrics.recent_returns")
-        self.progress_path = folder / "progress.csv"
-        self.horizon_path = folder / "aux_by_horizon.csv"
-        self.episodes_path = folder / "episodes.csv"
-        self.evaluation_path = folder / "evaluation.csv"
+        self.progress_path = folder / PROGRESS_FILE
+        self.horizon_path = folder / HORIZON_FILE
+        self.episodes_path = folder / EPISODES_FILE
+        self.evaluation_path = folder / EVALUATION_FILE
         self.every_frames = every_frames
         self.recent_returns: deque[float] = deque(returns, maxlen=RECENT)
         self._row_frames = state["row_frames"]  # where the last row was written

@@ -14,6 +14,7 @@ import yaml
 from agents.parallel.ranks import ALONE, Ranks
 from records import checkpoint
 from records.failures import sentence
+from records.file_names import CONFIG_FILE, PROGRESS_FILE
 from records.provenance import git_state, machine, versions
 from records.settings import EXTENDABLE, first_difference, load_settings, read_config
 from records.whole_files import naming, replace_file
@@ -48,7 +49,7 @@ class RunFolder:
     def __init__(self, path: Path, ranks: Ranks = ALONE) -> None:
         self.path = path
         self._ranks = ranks
-        self.config_path = path / "config.yaml"
+        self.config_path = path / CONFIG_FILE
         self.checkpoint_path = path / checkpoint.NAME
         self._lock: TextIO | None = None
 
@@ -104,7 +105,7 @@ class RunFolder:
     def _load(self, settings: Mapping[str, Any], extend: bool) -> dict[str, Any] | None:
         parts = (self.config_path, self.checkpoint_path)
         missing = [path.name for path in parts if not path.exists()]
-        if missing and (self.checkpoint_path.exists() or (self.path / "progress.csv").exists()):
+        if missing and (self.checkpoint_path.exists() or (self.path / PROGRESS_FILE).exists()):
             raise ValueError(
                 f"{self.path} has results but no {missing[0]}; put it back, delete the folder, "
                 "or start a separate run with tag=NAME."
@@ -139,7 +140,7 @@ class RunFolder:
 
 def require_same_run(path: Path, settings: Mapping[str, Any], extend: bool) -> None:
     """Raise ValueError if the folder `path` holds a run of other settings; see `RunFolder.load`."""
-    if not all((path / name).exists() for name in ("config.yaml", checkpoint.NAME)):
+    if not all((path / name).exists() for name in (CONFIG_FILE, checkpoint.NAME)):
         return  # nothing was trained there yet
     difference = first_difference(load_settings(path), settings)
     if difference is None:

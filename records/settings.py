@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from records.file_names import CONFIG_FILE
+
 # What may differ when a run continues: none of it changes what is learned.
 MAY_DIFFER = (
     "device",
@@ -36,16 +38,16 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises ValueError: there is none, or it cannot be read.
     """
-    file = path / "config.yaml"
+    file = path / CONFIG_FILE
     try:
         if file.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError("too large")
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        below = min(path.glob("seed_*/config.yaml"), default=None)
+        below = min(path.glob(f"seed_*/{CONFIG_FILE}"), default=None)
         hint = "" if below is None else f" {below.parent} is one."
         raise ValueError(
-            f"{path} is not the folder of a run: it has no config.yaml.{hint}"
+            f"{path} is not the folder of a run: it has no {CONFIG_FILE}.{hint}"
         ) from None
     # ValueError: no text, or a date that is none; RecursionError: nested too deeply
     except (yaml.YAMLError, ValueError, RecursionError):

@@ -16,9 +16,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from records import checkpoint
+from records.file_names import AGENT_FILE
 from records.whole_files import naming, replace_file
 
-NAME = "agent.safetensors"
 FORMAT = "cpc-a2c agent 1"
 PARTS = ("agent", "aux")
 
@@ -35,7 +35,7 @@ def find_weights(run: Path) -> Path:
     """The file of `run`: itself if it is one, its latest checkpoint, or an agent alone."""
     if run.suffix in (".pt", ".safetensors"):
         return run
-    alone, latest = run / NAME, run / checkpoint.NAME
+    alone, latest = run / AGENT_FILE, run / checkpoint.NAME
     return alone if alone.is_file() and not latest.is_file() else latest
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from configs import RunConfig
 from records.checkpoint import NAME as CHECKPOINT
+from records.file_names import PROGRESS_FILE
 
 
 def state(config: RunConfig) -> str:
@@ -45,7 +46,7 @@ def frames_per_second(folder: Path) -> float | None:
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
-    path = folder / "progress.csv"
+    path = folder / PROGRESS_FILE
     if not path.exists():
         return []
     with open(path, newline="") as file:

@@ -12,9 +12,10 @@ from scipy import stats
 
 from analysis.curves import COMMITTED_RESULTS, seed_curves
 from analysis.export import export_run
-from analysis.runs import CONFIG_FILE, Run, find_runs
+from analysis.runs import Run, find_runs
 from benchmarks.gpu_kit.checks import ROOT, SMALL
 from benchmarks.gpu_kit.kit import Kit
+from records.file_names import CONFIG_FILE
 
 CPU_SEEDS = COMMITTED_RESULTS / "study/room_watermaze/a2c_laptop/none"
 SETTINGS = ("env=room_watermaze", "aux=none", "seed=6")  # the study's, but for the seed

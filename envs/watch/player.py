@@ -12,14 +12,14 @@ from agents.evaluation import Playing
 from agents.networks import Agent
 from agents.sb3.agent import SB3Agent
 from agents.state_check import require_form
-from configs import RunConfig, config_of_run, load_agent
+from configs import RunConfig, TrainedRun
 from cpc_aux import CPC
 from envs.labsim.vector_env import LabsimVectorEnv
 from envs.watch.moment import Moment, Picture
 from envs.watch.past_predictions import PastPredictions
 from episode_seeds import FIRST_EVALUATION_SEED
 from records import checkpoint
-from records.weights import Weights, find_weights, load_weights
+from records.weights import Weights
 
 NAMES = {"cpc": "CPC", "cpc_action": "CPC|A"}
 
@@ -35,22 +35,19 @@ class Player:
     """
 
     def __init__(self, run: Path, seed: int = 0, greedy: bool = False) -> None:
-        path = find_weights(run)
         # Of the environment's settings only the level's name is used: nothing to be trusted.
-        self.config = config_of_run(path.parent, trust=True)
+        trained = TrainedRun.open(run, trust=True)
+        self.config = trained.config
         if self.config.env.backend == "gymnasium":
             raise ValueError(
                 f"{run} was trained on {self.config.env.level}, which is not one of the levels; "
                 f"python evaluate.py {run} video=FILE.mp4 films it."
             )
-        weights = load_weights(path)
-        self.frames, self._greedy = weights.frames, greedy
+        self.frames, self._greedy = trained.weights.frames, greedy
         self.env = LabsimVectorEnv(self.config.env.level, 1)
-        with checkpoint.fitting(path):
-            device = torch.device("cpu")
-            agent = load_agent(self.config, weights.agent, self.env, device)
-            self.past = past_predictions(self.config, weights, agent)
-        self.agent = agent
+        self.agent = trained.make_agent(self.env, torch.device("cpu"))
+        with checkpoint.fitting(trained.path):
+            self.past = past_predictions(self.config, trained.weights, self.agent)
         self._seed = FIRST_EVALUATION_SEED + seed
         self._obs = np.empty((1, *self.env.single_observation_space.shape), np.uint8)
         self._views: deque[Picture] = deque(maxlen=self.past.num_candidates if self.past else 1)

@@ -12,7 +12,7 @@ from agents.networks import AgentOutput, CoreState
 from analysis import linear_probes, probes, representations
 from analysis.probe_table import read_rows
 from analysis.representations import load_run, make_networks, record, reward_facts
-from configs import RunConfig, make_learner
+from configs import make_learner
 from envs.labsim.vector_env import LabsimVectorEnv
 from records.settings import load_settings
 
@@ -138,13 +138,12 @@ def test_codes_and_facts_are_of_the_same_step(monkeypatch):
 
 
 def test_networks_are_the_checkpoints_and_the_one_that_training_began_with():
-    config, weights = load_run(RUN)
-    assert isinstance(config, RunConfig)
+    run = load_run(RUN)
     env = LabsimVectorEnv(LEVEL, 1)
-    trained, untrained = (agent.state_dict() for agent in make_networks(config, weights.agent, env))
+    trained, untrained = (agent.state_dict() for agent in make_networks(run, env))
     env.close()
-    assert all(torch.equal(trained[name], weights.agent[name]) for name in trained)
-    learner = make_learner(config, torch.device("cpu"), 1)
+    assert all(torch.equal(trained[name], run.weights.agent[name]) for name in trained)
+    learner = make_learner(run.config, torch.device("cpu"), 1)
     first = learner.agent.state_dict()
     assert all(torch.equal(untrained[name], first[name]) for name in first)
     assert not torch.equal(trained["policy.weight"], untrained["policy.weight"])

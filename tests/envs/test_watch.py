@@ -18,7 +18,8 @@ from envs.watch.drawing import Score
 from envs.watch.moment import Moment
 from envs.watch.past_predictions import Hits, PastPredictions
 from envs.watch.player import Player
-from records.weights import NAME, Weights, find_weights, load_weights, save_weights
+from records.file_names import AGENT_FILE
+from records.weights import Weights, find_weights, load_weights, save_weights
 from tests.tiny_run import write_run
 
 LEVEL = "seekavoid_arena_01"
@@ -85,13 +86,15 @@ def test_an_agent_to_hand_on_predicts_as_its_run_does():
     agent.mkdir()
     (agent / "config.yaml").write_text((run / "config.yaml").read_text())
     aux = {"maps": weights.aux["maps"][[0, 2]], "steps": torch.tensor([1, 3])}
-    save_weights(agent / NAME, Weights(weights.frames, weights.agent, aux))
+    save_weights(agent / AGENT_FILE, Weights(weights.frames, weights.agent, aux))
     one, other = Player(run), Player(agent)
     assert one.past is not None
     assert other.past is not None
     assert (one.past.steps, other.past.steps) == ((1, 2, 3), (1, 3))
     for steps in ([1, 4], [[1, 3]]):
-        save_weights(agent / NAME, Weights(7, weights.agent, aux | {"steps": torch.tensor(steps)}))
+        save_weights(
+            agent / AGENT_FILE, Weights(7, weights.agent, aux | {"steps": torch.tensor(steps)})
+        )
         with pytest.raises(ValueError, match=r"aux\.steps must lie between 1 and 3"):
             Player(agent)
 

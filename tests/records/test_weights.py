@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from records import checkpoint
-from records.weights import NAME, Weights, find_weights, load_weights, save_weights
+from records.file_names import AGENT_FILE
+from records.weights import Weights, find_weights, load_weights, save_weights
 
 WEIGHTS = Weights(
     7_000,
@@ -15,7 +16,7 @@ WEIGHTS = Weights(
 
 
 def test_what_is_saved_is_loaded_in_half_precision(tmp_path):
-    save_weights(tmp_path / NAME, WEIGHTS)
+    save_weights(tmp_path / AGENT_FILE, WEIGHTS)
     loaded = load_weights(find_weights(tmp_path))
     assert loaded.frames == 7_000
     assert torch.equal(loaded.agent["a.b"], WEIGHTS.agent["a.b"].half().float())
@@ -27,9 +28,9 @@ def test_what_is_saved_is_loaded_in_half_precision(tmp_path):
 def test_a_run_has_its_checkpoints_weights(tmp_path):
     state = {"learner": {"frames": 3, "agent": {"w": torch.ones(2)}}, "metrics": {}}
     checkpoint.save(tmp_path / "latest.pt", state)
-    save_weights(tmp_path / NAME, WEIGHTS)
+    save_weights(tmp_path / AGENT_FILE, WEIGHTS)
     assert load_weights(find_weights(tmp_path)).frames == 3
-    assert load_weights(tmp_path / NAME).frames == 7_000
+    assert load_weights(tmp_path / AGENT_FILE).frames == 7_000
     assert load_weights(find_weights(tmp_path)).aux == {}
 
 
@@ -44,7 +45,7 @@ def test_a_run_has_its_checkpoints_weights(tmp_path):
     ],
 )
 def test_damage_is_told_in_a_sentence(damage, sentence, tmp_path):
-    path = tmp_path / NAME
+    path = tmp_path / AGENT_FILE
     save_weights(path, WEIGHTS)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=sentence):
@@ -52,14 +53,14 @@ def test_damage_is_told_in_a_sentence(damage, sentence, tmp_path):
 
 
 def test_other_tensors_are_no_agent(tmp_path):
-    save_file({"w": torch.ones(2)}, tmp_path / NAME)
+    save_file({"w": torch.ones(2)}, tmp_path / AGENT_FILE)
     with pytest.raises(ValueError, match="is not of the format"):
-        load_weights(tmp_path / NAME)
+        load_weights(tmp_path / AGENT_FILE)
     with pytest.raises(ValueError, match="There is no file"):
         load_weights(tmp_path / "no.safetensors")
 
 
 def test_numbers_beyond_float16_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"agent\.w holds numbers that float16 has not"):
-        save_weights(tmp_path / NAME, Weights(1, {"w": torch.tensor([1e6])}, {}))
+        save_weights(tmp_path / AGENT_FILE, Weights(1, {"w": torch.tensor([1e6])}, {}))
     assert not list(tmp_path.iterdir())
