@@ -111,7 +111,7 @@ def planned_runs(plan: Plan, run_root: str | None = None) -> list[PlannedRun]:
                 f"run_root={run_root or plan.run_root}",
             ]
         )
-        runs.append(_checked(settings, arm, variant))
+        runs.append(_checked(settings, level, arm, variant))
     folders: dict[Path, PlannedRun] = {}
     for run in runs:
         other = folders.setdefault(run.config.folder, run)
@@ -126,7 +126,7 @@ def _last_of_each_key(settings: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(by_key.values(), key=lambda s: s.partition("=")[0] not in GROUPS))
 
 
-def _checked(settings: Sequence[str], arm: str, variant: str) -> PlannedRun:
+def _checked(settings: Sequence[str], level: str, arm: str, variant: str) -> PlannedRun:
     """Add the tag to a run's settings, and compose it."""
     aux = next((s.partition("=")[2] for s in settings if s.startswith("aux=")), "none")
     if arm.partition("-")[0] != aux:
@@ -135,5 +135,6 @@ def _checked(settings: Sequence[str], arm: str, variant: str) -> PlannedRun:
     named = (*settings, f"tag={tag}") if tag else tuple(settings)
     (request,) = compose_runs(list(named))
     if request.config is None:
-        raise ValueError(f"{' '.join(named)}: {request.error}")
+        where = f"level {level}, arm {arm}{f', variant {variant}' if variant else ''}"
+        raise ValueError(f"The plan's {where}: {request.error}")
     return PlannedRun(named, request.config)
