@@ -16,10 +16,9 @@ RESULTS = {  # of plans, in benchmarks/results
     "pilots_clip": "pilots/clip",
     "pilots_explore": "pilots/explore",
     "pilots_value": "pilots/value",
-    "study_lasertag": "study",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_capacity", "lasertag_eyes", "pilots_value", "study_lasertag"}
+NOT_RUN = {"explore_capacity", "pilots_value"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
