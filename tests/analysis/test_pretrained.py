@@ -95,10 +95,10 @@ def test_committed_agents_play_far_better_than_at_random(name):
     assert evaluate.main([str(folder), "episodes=8", "json=score.json"]) == 0
     level = read_config(folder)["env"]["level"]
     score = json.loads(Path("score.json").read_text())["return"]["mean"]
-    assert score > 3 * random_return(level)
+    assert score > max(3 * random_return(level), 0.5)  # laser tag's random return is below zero
 
 
 def test_the_table_of_committed_agents_is_that_of_their_files(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert Path("pretrained/README.md").read_text() == pretrained.table(Path("pretrained"))
-    assert len(COMMITTED) == 8
+    assert len(COMMITTED) == 10
