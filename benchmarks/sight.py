@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -110,11 +111,9 @@ def train(encoder: nn.Module, head: nn.Module, pictures: Pictures, passes: int) 
 def balanced_accuracies(encoder: nn.Module, head: nn.Module, pictures: Pictures) -> list[float]:
     """For each of ANSWERS the mean share of right ones, of pictures with and without a bot."""
     parts = torch.from_numpy(pictures.images).split(BATCH_SIZE)
-    right = (torch.cat([head(encoder(part)) for part in parts]).numpy() > 0) == pictures.answers
-    return [
-        float((hits[there].mean() + hits[~there].mean()) / 2)
-        for hits, there in zip(right.T, pictures.answers.T, strict=True)
-    ]
+    given = torch.cat([head(encoder(part)) for part in parts]).numpy() > 0  # [N, 3]
+    pairs = zip(pictures.answers.T, given.T, strict=True)
+    return [float(balanced_accuracy_score(right, answer)) for right, answer in pairs]
 
 
 @one_thread()
