@@ -134,7 +134,7 @@ def run_request(request: RunRequest, signals: StopSignals, ranks: Ranks) -> int:
         with RunFolder(config.folder, ranks) as folder:
             train(config, folder, signals, ranks)
         if ranks.is_first:
-            draw_figures(config.folder, config.level_folder, config.tag, request.settings)
+            draw_figures(config.folder, config.level_folder, config.tag, request.arguments)
         return 0
     except (RunStoppedError, FolderLostError, ShardError, RankError) as error:
         tell(error, request.name, ranks)

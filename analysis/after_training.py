@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def draw_figures(
-    folder: Path, level_folder: Path, tag: str | None, settings: Sequence[str]
+    folder: Path, level_folder: Path, tag: str | None, arguments: Sequence[str]
 ) -> None:
     """Redraw the level's figure from all comparable runs, and this run's figure by horizon.
 
-    `folder`: the run's; `level_folder`: of the runs of its level and preset; `settings`: what it
-    was started with, key=value. What there is to see is printed.
+    `folder`: the run's; `level_folder`: of the runs of its level and preset; `arguments`: what it
+    was started with, files of settings and key=value. What there is to see is printed.
     """
     # Here, because SciPy and Matplotlib would take a third of the start, of worker processes too.
     from analysis.cpc_curves import plot_cpc
@@ -35,6 +35,6 @@ def draw_figures(
         print(f"CPC accuracy and loss by horizon: {folder / 'cpc.png'}")
     print(f"To evaluate the agent: python evaluate.py {shlex.quote(str(folder))}")
     if all(open_run(run).aux != "none" for run in runs):
-        kept = [s for s in settings if not s.startswith(("aux=", "aux.", "resume."))]
+        kept = [a for a in arguments if not a.startswith(("aux=", "aux.", "resume."))]
         print(f"To train the baseline: python train_agent.py {shlex.join([*kept, 'aux=none'])}")
     print(f"In TensorBoard: tensorboard --logdir {shlex.quote(str(level_folder))}")

@@ -37,6 +37,7 @@ class RunRequest(NamedTuple):
     config: RunConfig | None
     error: ValueError | None
     name: str = ""  # the settings that tell it from the others of a sweep
+    arguments: tuple[str, ...] = ()  # that ask for this run alone: files of settings, key=value
 
 
 def parse_runs(argv: list[str] | None, description: str) -> list[RunRequest]:
@@ -68,17 +69,21 @@ def compose_runs(arguments: list[str], multirun: bool = False) -> list[RunReques
     carries its error. Raises ValueError where `arguments` cannot be read at all, and where two
     different runs would be trained in one folder.
     """
-    files = [Path(argument) for argument in arguments if is_settings_file(argument)]
-    from_files = [read_settings_file(path, options("agent")) for path in files]
+    files = [argument for argument in arguments if is_settings_file(argument)]
+    from_files = [read_settings_file(Path(file), options("agent")) for file in files]
     settings = [a for a in arguments if not is_settings_file(a)]  # which win over the files'
     chosen = {a.partition("=")[0] for a in settings}
     alternatives = [[a] for a in itertools.chain(*from_files) if not _replaced(a, chosen)]
+    in_files = len(alternatives)
     alternatives += [_alternatives(setting, multirun) for setting in settings]
     requests = [_request(settings) for settings in itertools.product(*alternatives)]
     _refuse_a_shared_folder(requests)
     varies = [len(set(given)) > 1 for given in zip(*(r.settings for r in requests), strict=True)]
     return [
-        request._replace(name=shlex.join(itertools.compress(request.settings, varies)))
+        request._replace(
+            name=shlex.join(itertools.compress(request.settings, varies)),
+            arguments=(*files, *request.settings[in_files:]),
+        )
         for request in requests
     ]
 

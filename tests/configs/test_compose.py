@@ -90,6 +90,17 @@ def test_sweep_is_every_combination_last_key_fastest():
     assert [request.name for request in again] == ["seed=1", "seed=2"]
 
 
+def test_arguments_ask_for_each_run_of_a_sweep_alone(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("env: seekavoid_arena_01\nseed: 3\naux: {name: cpc, horizon: 7}\n")
+    requests = compose_runs([str(path), "seed=4,5"], multirun=True)
+    assert [request.arguments for request in requests] == [
+        (str(path), "seed=4"),
+        (str(path), "seed=5"),
+    ]
+    assert [one(*request.arguments) for request in requests] == [r.config for r in requests]
+
+
 @pytest.mark.parametrize("negatives", ["others", "same_step"])
 def test_negatives_of_other_environments_need_another_one(negatives):
     settings = ("aux=cpc", f"aux.negatives={negatives}")
