@@ -11,8 +11,8 @@ A network of the run's settings that was never trained sees the same steps. Arms
 see, too: an agent that seldom finds its goal shows a probe few rewards. Probes of fewer than
 `linear_probes.MIN_EPISODES` episodes are not fitted.
 
-Writes probes.csv, probes.md and probes.png; `analysis.probe_figure` draws them anew. First,
-`representations` plays the episodes.
+Writes probes.csv, probes.md and probes.png; `analysis.probe_figure` prints and draws the last two
+anew. First, `representations` plays the episodes.
 """
 
 import argparse

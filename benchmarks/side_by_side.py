@@ -1,11 +1,12 @@
-"""Draw the levels next to recorded frames of the real DeepMind Lab, and one for the README.
+"""Draw the levels next to recorded frames of the real DeepMind Lab, and one alone.
 
     python -m benchmarks.side_by_side [REFERENCE] [--out FOLDER]
 
 REFERENCE is a folder with frames/<level>_320x240_tNNN.png and .._96x72_tNNN.png, recorded in trace
 tests/data/<level>_seed7003_sticky.npz after NNN agent steps; rooms_watermaze is DeepMind Lab's name
-of room_watermaze. Without it, only the picture for the README is drawn. The frames have DeepMind
-Lab's status display, labsim has none; what moves (items, bots, doors) is where an episode begins.
+of room_watermaze. Without it, only docs/images/room_watermaze.png is drawn. The frames have
+DeepMind Lab's status display, labsim has none; what moves (items, bots, doors) is where an episode
+begins.
 """
 
 import argparse

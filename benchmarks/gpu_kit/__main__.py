@@ -4,7 +4,7 @@
 
 Parts, by default all: `check` (what the machine is; the tests that need a GPU; a checkpoint carried
 from CPU to GPU and back; a trace of one update), `speed` (training with 32 to 1,024 environments,
-shallow and deep, without and with CPC and agent.compile; other libraries' agents), `learn` (20 M
+shallow and deep, without and with CPC and agent.compile; other libraries' agents), `learn` (40 M
 frames of room_watermaze beside the committed CPU seeds). Every step has its own time limit and none
 begins after --minutes; one that fails is reported and the rest goes on. What is found is written at
 once: results.jsonl, report.md, log.txt, trace.json.gz, gpu_curves.csv and gpu_progress.csv.
