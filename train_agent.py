@@ -19,10 +19,12 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from agents.devices import available_cores, prepare_cpu
+from agents.episodes import Episode
 from agents.parallel.process import ShardError
 from agents.parallel.ranks import ALONE, RankError, Ranks
 from agents.parallel.torchrun import code_after_signal, exit_at_once, first_rank_prints, join_ranks
@@ -42,7 +44,7 @@ from envs.pool import WorkerError
 from records import checkpoint
 from records.evaluating import Evaluating
 from records.failures import report, report_unexpected, sentence
-from records.metrics import Metrics
+from records.metrics import Metrics, evaluation_due
 from records.processes import name_socket_folder, no_main_module
 from records.progress import ProgressDisplay, standard_streams
 from records.run_folder import FolderLostError, RunFolder, RunStoppedError, require_same_run
@@ -155,7 +157,9 @@ def tell(error: Exception, name: str, ranks: Ranks) -> None:
 def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ranks) -> None:
     """Build the learner and its records, new or from the run's checkpoint, and train."""
     state = folder.load(dataclasses.asdict(config), config.resume.extend)
-    if state is not None and state["learner"]["frames"] >= config.total_frames:
+    with checkpoint.fitting(folder.checkpoint_path):
+        finished = state is not None and is_finished(state, config)
+    if finished:
         print(
             f"{folder.path} is finished ({config.total_frames:,} frames). To train it on: a larger "
             "total_frames= and resume.extend=true; to train another: seed= or tag=.",
@@ -198,6 +202,13 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
         learner.close()
 
 
+def is_finished(state: Mapping[str, Any], config: RunConfig) -> bool:
+    """Whether the run of a checkpoint has all its frames, and the evaluation at their end."""
+    frames, evaluated = state["learner"]["frames"], state["metrics"].get("evaluated", 0)
+    due = evaluation_due(evaluated, frames, config.log.evaluate_frames)
+    return frames >= config.total_frames and not due
+
+
 def loop(
     config: RunConfig,
     folder: RunFolder,
@@ -210,6 +221,12 @@ def loop(
 
     All ranks come here; their records are the first one's.
     """
+
+    def play(progress: Callable[[int], None]) -> list[Episode]:
+        episodes = play_evaluation(config, learner, progress)
+        folder.check_held()  # it may take minutes
+        return episodes
+
     saving = Saving(folder, learner, metrics, config.log, ranks)
     if learner.frames == 0:
         saving.save()
@@ -218,7 +235,7 @@ def loop(
         try:
             random = random_return(config.env.level)
             with ProgressDisplay(title, config.total_frames, learner.frames, random) as display:
-                play, every = partial(play_evaluation, config, learner), config.log.evaluate_frames
+                every = config.log.evaluate_frames
                 evaluating = Evaluating(learner, metrics, display, play, every, signals, ranks)
                 evaluating.evaluate_if_due()  # a signal may have cut the last one short
                 while not learner.finished and not signals.requested_on(ranks):

@@ -86,7 +86,8 @@ def evaluate(
     Every environment plays its share, decided beforehand: taking the first ones to finish would
     favour short episodes. `seed`: environment i starts with seed + i. `greedy`: take the most
     likely action instead of sampling. `watch` is given each observation of environment 0's first
-    episode before the agent acts on it; `progress`, after each step, how many episodes have ended.
+    episode before the agent acts on it, and of what a failure of the environment cut off before;
+    `progress`, after each step, how many episodes have ended.
 
     Raises EpisodesLostError: environments failed in more than MAX_LOST_STEPS steps, and more often
     than episodes ended; or an episode has not ended after MAX_EPISODE_STEPS steps.

@@ -171,7 +171,11 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Falls linearly to 0 over total_frames (IMPALA's code), or stays as it is."""
+        """Falls linearly to 0 over total_frames (IMPALA's code), or stays as it is.
+
+        An update takes the rate after its own rollout, one rollout further than IMPALA's does: the
+        last one's is 0.
+        """
         if not self.config.learning_rate_decay:
             return self.config.learning_rate
         return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)

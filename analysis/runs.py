@@ -18,20 +18,11 @@ import numpy as np
 
 from analysis.statistics import FloatArray
 from records.file_names import AGENT_FILE, CONFIG_FILE, EPISODES_FILE, PROGRESS_FILE
-from records.settings import NOT_SETTINGS, flattened, may_differ, read_config
+from records.settings import NOT_SETTINGS, OLDER_RUNS, flattened, may_differ, read_config
 
 CURVES_FILE = "curves.csv"  # of an exported run, in place of episodes.csv
 
 FRAME_COLUMNS = ("frames", "frames_from", "frames_to")
-
-# Settings that did not exist for older runs, and what those did.
-OLDER_RUNS = {
-    "agent.learning_rate_decay": True,
-    "agent.rmsprop_bias_correction": False,
-    "agent.network.core": "lstm",
-    "agent.network.precision": "auto",
-    "aux.trains": "both",
-}
 
 
 class Returns(NamedTuple):

@@ -12,6 +12,17 @@ from records.settings import NOT_SETTINGS
 SUFFIXES = (".yaml", ".yml")
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as the command line and the presets do; YAML 1.1 wants 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
+
+
 def is_settings_file(argument: str) -> bool:
     """Whether an argument names a file of settings: it is no key=value, and ends in .yaml."""
     return "=" not in argument and argument.endswith(SUFFIXES)
@@ -24,17 +35,24 @@ def read_settings_file(path: Path, presets: Sequence[str]) -> list[str]:
     Raises ValueError: it cannot be read as settings. OSError: there is none.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
         content = None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a file of settings: YAML, as in `env: room_watermaze`.")
     content = {key: value for key, value in content.items() if key not in NOT_SETTINGS}
-    agent, preset = content.get("agent"), content.get("preset")
+    agent, env, preset = content.get("agent"), content.get("env"), content.get("preset")
+    groups: dict[
+        str, Any
+    ] = {}  # of which a run's parts are made, so that what is chosen beside them fits
+    if isinstance(env, dict) and env.get("backend") == "gymnasium":
+        groups["env"] = "gymnasium"
     if isinstance(agent, dict) and preset in presets:
-        content = {"agent": preset, **{f"agent.{key}": value for key, value in agent.items()}} | {
-            key: value for key, value in content.items() if key != "agent"
-        }
+        groups["agent"] = preset
+    elif isinstance(agent, dict) and "n_steps" in agent:
+        groups["agent"] = "sb3_a2c"
+    parts = {f"{group}.{key}": v for group in groups for key, v in content.pop(group).items()}
+    content = {**groups, **parts, **content}
     return [f"{key}={_as_text(value)}" for key, value in _flat(content, path)]
 
 

@@ -199,8 +199,10 @@ class CPC(nn.Module):
 
         Its k-th input is the action at t+k-1, so that its k-th state has read a_t .. a_{t+k-1}.
         """
-        if self.gru is None or not self.sees_actions or action is None:
+        if not self.sees_actions:
             return self.maps.new_ones(self.horizon, len(anchors) * num_envs, 1)
+        assert self.gru is not None
+        assert action is not None
         offsets = torch.arange(self.horizon, device=action.device)
         rows = (anchors + offsets.unsqueeze(1)).clamp(max=len(action) - 1)  # [K, A]
         taken = action[rows].flatten(1).unsqueeze(-1)  # [K, A*B, 1]

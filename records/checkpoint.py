@@ -117,5 +117,9 @@ def _link(source: Path, target: Path) -> None:
     temporary = target.with_name(target.name + ".tmp")
     with naming(target):
         temporary.unlink(missing_ok=True)
-        os.link(source, temporary)
-        os.replace(temporary, target)
+        try:
+            os.link(source, temporary)
+        except OSError:  # exFAT and some network file systems have no links
+            replace_file(target, source.read_bytes())
+        else:
+            os.replace(temporary, target)

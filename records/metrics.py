@@ -156,9 +156,7 @@ class Metrics:
 
     def evaluation_due(self, frames: int, every_frames: int) -> bool:
         """Return whether to evaluate at `frames`, once in `every_frames`; never if that is 0."""
-        if every_frames == 0:
-            return False
-        return frames // every_frames > self._evaluated // every_frames
+        return evaluation_due(self._evaluated, frames, every_frames)
 
     def write_evaluation(self, frames: int, episodes: Sequence[Episode]) -> dict[str, Any]:
         """Write the row of an evaluation at `frames`, and return it. Raises OSError."""
@@ -189,6 +187,11 @@ class Metrics:
         if frames == start:  # the first update is all that there was
             start, clock = self._row_frames, now - seconds
         return round((frames - start) / max(now - clock, 1e-9), 1)
+
+
+def evaluation_due(evaluated: int, frames: int, every_frames: int) -> bool:
+    """Return whether to evaluate at `frames` a run that was `evaluated` last at those frames."""
+    return every_frames > 0 and frames // every_frames > evaluated // every_frames
 
 
 def _as_record(values: Any) -> Record:

@@ -24,6 +24,15 @@ EXTENDABLE = "total_frames"
 NOT_SETTINGS = ("starts",)  # what config.yaml holds for the record
 MAX_CONFIG_BYTES = 2**20
 
+# Settings that did not exist for older runs, and what those did.
+OLDER_RUNS = {
+    "agent.learning_rate_decay": True,
+    "agent.rmsprop_bias_correction": False,
+    "agent.network.core": "lstm",
+    "agent.network.precision": "auto",
+    "aux.trains": "both",
+}
+
 
 def load_settings(path: Path) -> dict[str, Any]:
     """Return the settings in a run folder's config.yaml.
@@ -63,7 +72,8 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[st
     What `may_differ` is not compared, nor the other keys of an auxiliary loss that is "none" in
     both. `total_frames` comes last, so that it is named only where it is the only difference.
     """
-    before, now = flattened(old), flattened(new)
+    now = flattened(new)
+    before = {key: value for key, value in OLDER_RUNS.items() if key in now} | flattened(old)
     no_aux = before.get("aux.name") == now.get("aux.name") == "none"
     keys = sorted(before.keys() | now.keys(), key=lambda key: (key == EXTENDABLE, key))
     for key in keys:

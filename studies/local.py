@@ -3,9 +3,11 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from records.failures import sentence
 from records.signals import StopSignals
 from studies.plan import PlannedRun
 from studies.start import Machine, last_line, start
@@ -22,12 +24,13 @@ def run_all(
     """Run all, `slots` at a time; return those that failed.
 
     What another runner of the plan has finished or is training by then is left out. A signal is
-    passed on to the runs, once: they save, and when all have ended it is raised.
+    passed on to the runs, once: they save, and when all have ended it is raised. Nothing runs on
+    after an error.
     """
     waiting, failed = list(runs), []
     processes: dict[subprocess.Popen[bytes], PlannedRun] = {}
     ending = False
-    with signals.deferred():
+    with signals.deferred(), ended(processes):
         while processes or (waiting and not ending):
             while waiting and len(processes) < slots and not ending:
                 run = waiting.pop(0)
@@ -35,8 +38,12 @@ def run_all(
                 if now != "open":
                     _say(f"left out  {run.name}: {now} elsewhere")
                     continue
-                processes[start(run, machine)] = run
-                _say(f"started   {run.name}")
+                try:
+                    processes[start(run, machine)] = run
+                    _say(f"started   {run.name}")
+                except OSError as error:
+                    failed.append(run)
+                    _say(f"FAILED    {run.name}: {sentence(error)}")
             time.sleep(POLL_SECONDS)
             if signals.requested is not None and not ending:
                 ending = True
@@ -58,21 +65,38 @@ def run_all(
 def measured_speed(runs: Sequence[PlannedRun], machine: Machine, slots: int) -> float:
     """Frames per second of a run while `slots` of them train for a moment side by side.
 
-    Raises ValueError if one fails.
+    Raises ValueError if one fails, or writes a single row in that moment.
     """
     with tempfile.TemporaryDirectory() as folder:
         samples = [_sample(run, f"{folder}/{i}") for i, run in enumerate(runs[:slots])]
-        processes = [start(sample, machine) for sample in samples]
-        try:
+        processes: list[subprocess.Popen[bytes]] = []
+        with ended(processes):
+            processes += [start(sample, machine) for sample in samples]
             for process, sample in zip(processes, samples, strict=True):
                 if process.wait() != 0:
                     raise ValueError(f"{sample.name} does not train: {last_line(sample)}")
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-        speeds = [frames_per_second(sample.config.folder) or 0.0 for sample in samples]
+        speeds = []
+        for sample in samples:
+            speed = frames_per_second(sample.config.folder)
+            if speed is None:
+                raise ValueError(
+                    f"{sample.name}: the speed is not known, because {SAMPLE_FRAMES:,} frames are "
+                    "too few rollouts to measure it."
+                )
+            speeds.append(speed)
     return sum(speeds) / len(speeds)
+
+
+@contextmanager
+def ended(processes: Collection[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Whatever happens inside, none of `processes` runs on: those that still do save and end."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
 
 
 def _sample(run: PlannedRun, run_root: str) -> PlannedRun:

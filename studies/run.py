@@ -118,7 +118,9 @@ def _estimate(runs: list[PlannedRun], open_runs: list[PlannedRun], options: Opti
         print("python train_agent.py", shlex.join(settings_on(run, options.machine)))
     if not open_runs:
         return
-    frames = sum(run.config.total_frames - frames_done(run.config.folder) for run in open_runs)
+    frames = sum(
+        max(run.config.total_frames - frames_done(run.config.folder), 0) for run in open_runs
+    )
     known = [speed for run in runs if (speed := frames_per_second(run.config.folder)) is not None]
     if known:
         speed, source = sum(known) / len(known), f"the {len(known)} runs begun so far"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from records.failures import sentence
 from studies.plan import PlannedRun
 
 TRAIN = Path(__file__).resolve().parent.parent / "train_agent.py"
@@ -38,6 +39,9 @@ def start(run: PlannedRun, machine: Machine) -> subprocess.Popen[bytes]:
 
 
 def last_line(run: PlannedRun) -> str:
-    """The last line that the run printed."""
-    lines = (run.config.folder / LOG).read_text(errors="replace").strip().splitlines()
+    """The last line that the run printed, or why it cannot be told."""
+    try:
+        lines = (run.config.folder / LOG).read_text(errors="replace").strip().splitlines()
+    except OSError as error:  # the folder was removed, say
+        return sentence(error)
     return lines[-1] if lines else "it printed nothing"

@@ -2,19 +2,28 @@
 
 import csv
 import fcntl
+from contextlib import suppress
 from pathlib import Path
 
 from configs import RunConfig
-from records.checkpoint import NAME as CHECKPOINT
+from records import checkpoint
 from records.file_names import PROGRESS_FILE
 
 
 def state(config: RunConfig) -> str:
-    """Return "finished", "running" (a process holds its folder) or "open" (new or cut off)."""
+    """Return "finished", "running" (a process holds its folder) or "open" (new or cut off).
+
+    Finished is what is saved to its end: the last row comes before the last checkpoint.
+    """
     if is_held(config.folder):
         return "running"
-    complete = (config.folder / CHECKPOINT).exists()
-    return "finished" if complete and frames_done(config.folder) >= config.total_frames else "open"
+    if frames_done(config.folder) < config.total_frames:
+        return "open"
+    try:
+        saved = checkpoint.load(config.folder / checkpoint.NAME)["learner"]["frames"]
+    except ValueError:  # none, or a damaged one: the run tells which when it is started
+        return "open"
+    return "finished" if saved >= config.total_frames else "open"
 
 
 def is_held(folder: Path) -> bool:
@@ -22,7 +31,7 @@ def is_held(folder: Path) -> bool:
     try:
         with open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True
@@ -32,7 +41,7 @@ def is_held(folder: Path) -> bool:
 def frames_done(folder: Path) -> int:
     """Environment frames of the run's last log row; 0 if there is none."""
     rows = _rows(folder)
-    return int(rows[-1]["frames"]) if rows else 0
+    return rows[-1][0] if rows else 0
 
 
 def frames_per_second(folder: Path) -> float | None:
@@ -40,16 +49,20 @@ def frames_per_second(folder: Path) -> float | None:
     rows = _rows(folder)
     if len(rows) < 2:
         return None
-    first, last = rows[0], rows[-1]
-    seconds = float(last["seconds"]) - float(first["seconds"])
-    return (int(last["frames"]) - int(first["frames"])) / seconds
+    (first, begin), (last, end) = rows[0], rows[-1]
+    return (last - first) / (end - begin)
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    path = folder / PROGRESS_FILE
+def _rows(folder: Path) -> list[tuple[int, float]]:
+    """Frames and seconds of each row that can be read."""
+    path, found = folder / PROGRESS_FILE, []
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    # A run that was killed may leave half a row, which it cuts off when it goes on.
-    return [row for row in rows if None not in row.values()]
+    with open(path, newline="", errors="replace") as file:
+        for row in csv.DictReader(file):
+            # A run that was killed may leave half a row, which it cuts off when it goes on; it
+            # also tells where the file is damaged.
+            with suppress(KeyError, ValueError):
+                if None not in row.values():
+                    found.append((int(row["frames"]), float(row["seconds"])))
+    return found

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import train_agent
 from agents.evaluation import evaluate
 from configs import learners, parse_runs
+from envs.pool import WorkerError
 from records import checkpoint
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import (
@@ -83,6 +84,35 @@ def test_a_run_that_continues_has_the_rows_of_one_that_was_not_stopped(monkeypat
     assert train(*EVALUATING) == 0
     whole = Path("whole", *RUN.parts[1:])
     assert table(RUN / "evaluation.csv") == table(whole / "evaluation.csv")
+
+
+def test_an_evaluation_that_failed_at_the_end_is_played_by_the_run_that_continues(monkeypatch):
+    def failing(agent, env, episodes, **settings):
+        if not (RUN / "progress.csv").read_text().splitlines()[-1].startswith("900,"):
+            return evaluate(agent, env, episodes, **settings)
+        raise WorkerError("a worker has ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learners, "evaluate", failing)
+        assert train(*EVALUATING) == 1
+    assert checkpoint.load(RUN / "latest.pt")["learner"]["frames"] == 900
+    assert [row["frames"] for row in table(RUN / "evaluation.csv")] == ["300", "600"]
+    assert train(*EVALUATING) == 0
+    rows = table(RUN / "evaluation.csv")
+    assert [row["frames"] for row in rows] == ["300", "600", "900"]
+    assert train(*EVALUATING) == 0
+    assert table(RUN / "evaluation.csv") == rows
+
+
+def test_a_folder_that_is_lost_in_an_evaluation_is_not_written_to(monkeypatch, capsys):
+    def slow(*arguments, **settings):
+        (RUN / "lock").unlink()
+        return evaluate(*arguments, **settings)
+
+    monkeypatch.setattr(learners, "evaluate", slow)
+    assert train(*EVALUATING) == 1
+    assert str(RUN) in capsys.readouterr().err
+    assert not (RUN / "evaluation.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_file_of_settings_comes_before_those_beside_it(tmp_path):
         11,
     )
     assert (config.env.wrappers.extra, config.env.wrappers.greyscale) == (["a.B", "c.D"], True)
-    assert config.env.kwargs == {"mode": "it's", "size": "1e-3"}  # a text in YAML
+    assert config.env.kwargs == {"mode": "it's", "size": 1e-3}
     config = one("agent=sb3_a2c", "agent.gamma=0.5", "tag=x")
     path.write_text(yaml.safe_dump(dataclasses.asdict(config) | {"starts": [{"frames": 0}]}))
     assert one(str(path)) == config
@@ -248,6 +248,27 @@ def test_a_group_beside_a_file_takes_the_place_of_the_files(tmp_path):
     assert one(str(path), "aux=cpc_action").aux == one("aux=cpc_action").aux
     assert one(str(path), "aux.horizon=9").aux == dataclasses.replace(config.aux, horizon=9)
     assert one(str(path), "agent.discount=0.9").preset == config.preset
+    assert (
+        one(str(path), "agent=a2c").agent == one("env=gymnasium", "env.id=X-v0", "agent=a2c").agent
+    )
+
+
+def test_numbers_in_a_file_are_those_of_the_command_line(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("total_frames: 2e6\nagent.learning_rate: 1e-3\nagent: a2c\ntag: '1e-3'\n")
+    config = one(str(path))
+    assert (config.total_frames, config.agent.learning_rate, config.tag) == (
+        2_000_000,
+        1e-3,
+        "1e-3",
+    )
+
+
+def test_a_run_of_sb3s_agent_under_a_name_of_its_own_is_a_file_of_settings(tmp_path):
+    config = one("agent=sb3_a2c", "agent.n_steps=7", "preset=mine")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
+    assert one(str(path)) == config
 
 
 @pytest.mark.parametrize(

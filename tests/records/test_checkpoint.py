@@ -115,7 +115,7 @@ def test_checkpoint_without_its_parts_is_refused(state, tmp_path):
         checkpoint.load(tmp_path / "latest.pt")
 
 
-def test_newest_and_best_checkpoints_are_kept(tmp_path):
+def test_newest_and_best_checkpoints_are_kept(tmp_path, monkeypatch):
     def save(frames, returns):
         state = {**STATE, "learner": {"agent": {}, "frames": frames}}
         checkpoint.save(tmp_path / "latest.pt", {**state, "metrics": {"recent_returns": returns}})
@@ -134,3 +134,12 @@ def test_newest_and_best_checkpoints_are_kept(tmp_path):
     (tmp_path / "best.pt").write_bytes(b"damaged")
     save(13, [0.0])
     assert checkpoint.load(tmp_path / "best.pt")["learner"]["frames"] == 13
+
+    def no_links(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    save(17, [0.5])
+    save(19, [0.2])
+    assert checkpoint.load(tmp_path / "best.pt")["learner"]["frames"] == 17
+    assert checkpoint.load(tmp_path / "checkpoint_000000000019.pt")["learner"]["frames"] == 19

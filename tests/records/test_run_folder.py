@@ -182,6 +182,13 @@ def test_settings_of_an_auxiliary_loss_that_is_none_do_not_matter():
     assert first_difference(settings("none", 5), settings("cpc", 5)) == ("aux.name", "none", "cpc")
 
 
+def test_a_run_from_before_a_setting_did_what_it_did_then():
+    today = {"agent": {"network": {"core": "lstm"}, "rmsprop_bias_correction": True}}
+    assert first_difference({"agent": {}}, today) == ("agent.rmsprop_bias_correction", False, True)
+    today["agent"]["rmsprop_bias_correction"] = False
+    assert first_difference({"agent": {}}, today) is None
+
+
 def test_first_difference_ignores_what_may_differ():
     assert first_difference({"log": {"a": 1}, "x": 1}, {"log": {"a": 2}, "x": 1}) is None
     assert first_difference({"x": {"y": 1}}, {"x": {"y": 2}}) == ("x.y", 1, 2)

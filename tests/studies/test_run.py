@@ -15,7 +15,7 @@ from records import checkpoint
 from records.run_folder import RunFolder
 from studies import local, run
 from studies.start import LOG
-from studies.state import state
+from studies.state import frames_per_second, state
 from tests.envs.pool_envs import wait_until
 
 PLAN = {
@@ -26,10 +26,13 @@ PLAN = {
 }
 # Stands in for train_agent.py: writes what a run leaves, or fails as SEED 3 of cpc does.
 TRAIN = """
-import pathlib, sys, time
+import pathlib, shutil, sys, time
 folder = pathlib.Path(sys.argv[1])
 if sys.argv[2] == "fail":
     print("first\\nthe disk is full")
+    sys.exit(1)
+if sys.argv[2] == "removed":
+    shutil.rmtree(folder)
     sys.exit(1)
 if sys.argv[2] == "refused":
     print("is in use by process 7")
@@ -44,8 +47,9 @@ if sys.argv[2] == "wait":
     signal.signal(signal.SIGTERM, save)
     (folder / "ready").touch()
     time.sleep(60)
-(folder / "progress.csv").write_text("frames,seconds\\n500,1.0\\n1000,3.0\\n")
-(folder / "CHECKPOINT").touch()
+first = "" if sys.argv[2] == "one row" else "500,1.0\\n"
+(folder / "progress.csv").write_text(f"frames,seconds\\n{first}1000,3.0\\n")
+shutil.copy("saved.pt", folder / "CHECKPOINT")
 sys.exit(sys.argv[2] == "fail late")
 """.replace("CHECKPOINT", checkpoint.NAME)
 
@@ -55,7 +59,13 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump(PLAN, sort_keys=False))
+    save(tmp_path / "saved.pt", 1000)
     return str(path)
+
+
+def save(path, frames):
+    """A checkpoint, as far as a runner looks."""
+    checkpoint.save(path, {"learner": {"frames": frames, "agent": {}}, "metrics": {}})
 
 
 def stand_in(monkeypatch, mode_of):
@@ -124,7 +134,7 @@ def test_what_another_runner_does_meanwhile_is_left_to_it(plan, monkeypatch, cap
                 other.enter_context(RunFolder(second.config.folder))
                 third.config.folder.mkdir(parents=True)
                 (third.config.folder / "progress.csv").write_text("frames,seconds\n1000,3.0\n")
-                (third.config.folder / checkpoint.NAME).touch()
+                save(third.config.folder / checkpoint.NAME, 1000)
                 return "train"
             other.enter_context(RunFolder(fourth.config.folder))
             return "refused"
@@ -144,6 +154,66 @@ def test_a_run_that_stops_while_it_saves_its_end_has_failed(plan, monkeypatch, c
     stand_in(monkeypatch, lambda name: "fail late")
     assert run.main([plan]) == 1
     assert "4 of 4 runs failed" in capsys.readouterr().out
+
+
+def test_a_run_that_was_killed_before_its_end_was_saved_is_open(plan):
+    """Its last row is there, its checkpoint is of earlier frames."""
+    (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
+    folder = first.config.folder
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text("frames,seconds\n1000,3.0\n")
+    assert state(first.config) == "open"
+    save(folder / checkpoint.NAME, 900)
+    assert state(first.config) == "open"
+    save(folder / checkpoint.NAME, 1000)
+    assert state(first.config) == "finished"
+    (folder / checkpoint.NAME).write_bytes(b"damaged")
+    assert state(first.config) == "open"
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\xff\x00", b"frames,seconds\nx,1\n", b""])
+def test_a_damaged_table_is_left_to_its_run(plan, content):
+    (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
+    first.config.folder.mkdir(parents=True)
+    (first.config.folder / "progress.csv").write_bytes(content)
+    assert state(first.config) == "open"
+    assert frames_per_second(first.config.folder) is None
+
+
+def test_the_others_go_on_where_a_run_cannot_be_started_or_loses_its_folder(
+    plan, monkeypatch, tmp_path, capsys
+):
+    stand_in(monkeypatch, lambda name: "removed" if name.endswith("none seed 2") else "train")
+    (tmp_path / "runs/labsim/room_watermaze/a2c_laptop/cpc").mkdir(parents=True)
+    (tmp_path / "runs/labsim/room_watermaze/a2c_laptop/cpc/seed_2").write_text("in the way")
+    assert run.main([plan]) == 1
+    shown = capsys.readouterr().out
+    assert "FAILED    room_watermaze none seed 2 (exit code 1): " in shown
+    assert "FAILED    room_watermaze cpc seed 2: " in shown
+    assert shown.count("finished  ") == 2
+    assert "2 of 4 runs failed" in shown
+
+
+def test_no_run_outlives_a_runner_that_fails(plan, monkeypatch, tmp_path):
+    stand_in(monkeypatch, lambda name: "wait")
+    folder = tmp_path / "runs/labsim/room_watermaze/a2c_laptop/none/seed_2"
+
+    def failing(_):
+        assert wait_until(lambda: (folder / "ready").exists())
+        raise RuntimeError("a fault of the runner's own")
+
+    monkeypatch.setattr(local, "_say", failing)
+    with pytest.raises(RuntimeError):
+        run.main([plan])
+    assert (folder / "signals").read_text() == "x"
+
+
+def test_a_sample_too_short_to_measure_is_told(plan, monkeypatch, capsys):
+    stand_in(monkeypatch, lambda name: "one row")
+    assert run.main([plan, "--dry-run"]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("python train_agent.py") == 4
+    assert "the speed is not known, because 300,000 frames are too few rollouts" in err
 
 
 def test_dry_run_prints_commands_and_an_estimate_from_runs_begun(plan, tmp_path, capsys):
