@@ -19,12 +19,12 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from speech import ROWS, Speech, mfcc
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cpc_aux import CPC, AuxConfig
 
@@ -49,10 +49,9 @@ class Run(NamedTuple):
 # The rows of the paper's tables 1 and 2. `pool` takes its wrong answers from all windows of the
 # batch, `others` from all but the own one, `sequence` from the own one alone.
 RUNS = {
-    "CPC": Run(updates=2000),
+    "CPC": Run(updates=8000),
     "CPC, own sequence only": Run(negatives="sequence", anchors=32, updates=2500),
-    "supervised, phone": Run(label="phone", updates=600),
-    "supervised, speaker": Run(label="speaker", updates=600),
+    **{f"supervised, {label}": Run(label=label, updates=600) for label in ("phone", "speaker")},
     "12 steps, mixed speakers": Run(),
     "same speaker": Run(same_speaker=True),
     "mixed, own sequence excluded": Run(negatives="others"),
@@ -91,12 +90,12 @@ def probe(speech: Speech, code: Callable[[Tensor], Tensor]) -> dict[str, float]:
     for name, of_rows in labels.items():
         truth = of_rows[rows].flatten().numpy()
         classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        score = classifier.fit(x[~test], truth[~test]).score(x[test], truth[test])
-        scores[name] = round(float(score), 4)
+        classifier.fit(x[~test], truth[~test])
+        scores[name] = round(float(classifier.score(x[test], truth[test])), 4)
     return scores
 
 
-def train(speech: Speech, run: Run) -> tuple[Network, dict]:
+def train(speech: Speech, run: Run, name: str) -> tuple[Network, dict]:
     """A trained network; of CPC also the accuracy by step on new sentences, with its chance."""
     torch.manual_seed(0)
     network, draw = Network(), np.random.default_rng(0)
@@ -112,7 +111,7 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
         sound, labels = speech.batch(draw, BATCH, run.same_speaker)
         z, c = network(sound)
         if run.label:
-            loss = F.cross_entropy(head(c).flatten(0, 1), labels[run.label].flatten())
+            loss = nn.functional.cross_entropy(head(c).flatten(0, 1), labels[run.label].flatten())
         else:
             loss, _ = head(z, c)  # no actions, and no window opens in its middle
         optimizer.zero_grad()
@@ -120,7 +119,7 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
         optimizer.step()
         schedule.step()
         if update % 100 == 0:
-            print(f"  {update} of {run.updates} updates, loss {loss.item():.3f}", flush=True)
+            print(f"{name:32} {update} of {run.updates}, loss {loss.item():.3f}", flush=True)
     network.eval()
     if run.label:
         return network, {}
@@ -131,20 +130,21 @@ def train(speech: Speech, run: Run) -> tuple[Network, dict]:
     return network, {"accuracy_by_step": by_step.tolist(), "chance": float(tests[0]["chance"])}
 
 
-def measure(speech: Speech, name: str, share: float) -> dict:
-    """All that is measured of one row of the tables."""
+def measure(speech: Speech, name: str, share: float) -> tuple[str, dict]:
+    """The name of a row of the tables, and all that is measured of it."""
+    torch.set_num_threads(1)  # other rows have the other cores, and rounding is alike on any number
     if name.startswith("MFCC"):
         size = 39 if name == "MFCC" else 13
-        return probe(speech, lambda sound: torch.from_numpy(mfcc(sound.numpy())[..., :size]))
+        return name, probe(speech, lambda x: torch.from_numpy(mfcc(x.numpy())[..., :size]))
     found: dict = {}
     if name in RUNS:
         updates = max(1, round(share * RUNS[name].updates))
-        network, found = train(speech, RUNS[name]._replace(updates=updates))
+        network, found = train(speech, RUNS[name]._replace(updates=updates), name)
     else:
         torch.manual_seed(0)
         network = Network()  # random; it normalises by the batch that it is shown
     with torch.no_grad():
-        return {**probe(speech, lambda sound: network(sound)[1]), **found}
+        return name, {**probe(speech, lambda sound: network(sound)[1]), **found}
 
 
 def plot(results: dict[str, dict], path: Path) -> None:
@@ -185,11 +185,12 @@ def main() -> None:
     except (OSError, ValueError, KeyError):
         parser.error(f"{args.corpus} is no file that examples/speech.py has written.")
     rows, names = done.setdefault("rows", {}), ("random", "MFCC without slopes", "MFCC", *RUNS)
+    left = (delayed(measure)(speech, name, args.share) for name in names if name not in rows)
+    for name, row in Parallel(-1, return_as="generator_unordered")(left):
+        rows[name] = row
+        store.with_suffix(".partial").write_text(json.dumps(done, indent=1))
+        store.with_suffix(".partial").replace(store)
     for name in names:
-        if name not in rows:
-            rows[name] = measure(speech, name, args.share)
-            store.with_suffix(".partial").write_text(json.dumps(done, indent=1))
-            store.with_suffix(".partial").replace(store)
         print(f"{name:32} phone {rows[name]['phone']:.1%}, speaker {rows[name]['speaker']:.1%}")
     plot({name: rows[name] for name in names}, store.with_suffix(".png"))
 
