@@ -12,6 +12,7 @@ from studies.plan import planned_runs, read_plan
 ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "studies" / "plans"
 RESULTS = {  # of plans, in benchmarks/results
+    "study_lasertag": "study",
     "pilots": "pilots/strength",
     "pilots_clip": "pilots/clip",
     "pilots_explore": "pilots/explore",
