@@ -42,9 +42,7 @@ def read_settings_file(path: Path, presets: Sequence[str]) -> list[str]:
         raise ValueError(f"{path} is not a file of settings: YAML, as in `env: room_watermaze`.")
     content = {key: value for key, value in content.items() if key not in NOT_SETTINGS}
     agent, env, preset = content.get("agent"), content.get("env"), content.get("preset")
-    groups: dict[
-        str, Any
-    ] = {}  # of which a run's parts are made, so that what is chosen beside them fits
+    groups: dict[str, Any] = {}  # that a run's parts are made of: what is chosen beside them fits
     if isinstance(env, dict) and env.get("backend") == "gymnasium":
         groups["env"] = "gymnasium"
     if isinstance(agent, dict) and preset in presets:

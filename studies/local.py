@@ -71,7 +71,8 @@ def measured_speed(runs: Sequence[PlannedRun], machine: Machine, slots: int) -> 
         samples = [_sample(run, f"{folder}/{i}") for i, run in enumerate(runs[:slots])]
         processes: list[subprocess.Popen[bytes]] = []
         with ended(processes):
-            processes += [start(sample, machine) for sample in samples]
+            for sample in samples:
+                processes.append(start(sample, machine))
             for process, sample in zip(processes, samples, strict=True):
                 if process.wait() != 0:
                     raise ValueError(f"{sample.name} does not train: {last_line(sample)}")
