@@ -19,9 +19,8 @@ if __name__ == "__main__":  # what is imported below takes seconds, in which the
     signal.signal(signal.SIGINT, lambda *_: os._exit(os.write(1, b"Ended by SIGINT.\n") and 130))
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from agents.devices import available_cores, prepare_cpu
 from agents.episodes import Episode
@@ -44,7 +43,7 @@ from envs.pool import WorkerError
 from records import checkpoint
 from records.evaluating import Evaluating
 from records.failures import report, report_unexpected, sentence
-from records.metrics import Metrics, evaluation_due
+from records.metrics import Metrics, is_finished
 from records.processes import name_socket_folder, no_main_module
 from records.progress import ProgressDisplay, standard_streams
 from records.run_folder import FolderLostError, RunFolder, RunStoppedError, require_same_run
@@ -158,7 +157,9 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
     """Build the learner and its records, new or from the run's checkpoint, and train."""
     state = folder.load(dataclasses.asdict(config), config.resume.extend)
     with checkpoint.fitting(folder.checkpoint_path):
-        finished = state is not None and is_finished(state, config)
+        finished = state is not None and is_finished(
+            state, config.total_frames, config.log.evaluate_frames
+        )
     if finished:
         print(
             f"{folder.path} is finished ({config.total_frames:,} frames). To train it on: a larger "
@@ -200,13 +201,6 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
             loop(config, folder, learner, metrics, signals, ranks)
     finally:
         learner.close()
-
-
-def is_finished(state: Mapping[str, Any], config: RunConfig) -> bool:
-    """Whether the run of a checkpoint has all its frames, and the evaluation at their end."""
-    frames, evaluated = state["learner"]["frames"], state["metrics"].get("evaluated", 0)
-    due = evaluation_due(evaluated, frames, config.log.evaluate_frames)
-    return frames >= config.total_frames and not due
 
 
 def loop(

@@ -194,6 +194,15 @@ def evaluation_due(evaluated: int, frames: int, every_frames: int) -> bool:
     return every_frames > 0 and frames // every_frames > evaluated // every_frames
 
 
+def is_finished(state: Mapping[str, Any], total_frames: int, evaluate_frames: int) -> bool:
+    """Whether the run of a checkpoint has all its frames, and the evaluation at their end.
+
+    `state`: of `checkpoint.load`; `evaluate_frames`: from one evaluation to the next; 0: none.
+    """
+    frames, evaluated = state["learner"]["frames"], state["metrics"].get("evaluated", 0)
+    return frames >= total_frames and not evaluation_due(evaluated, frames, evaluate_frames)
+
+
 def _as_record(values: Any) -> Record:
     """Return a record of `Metrics.state_dict`. Raises ValueError: it is none."""
     require_form(values, [0, 0.0, 0, []], "the checkpoint's metrics.records")

@@ -8,22 +8,27 @@ from pathlib import Path
 from configs import RunConfig
 from records import checkpoint
 from records.file_names import PROGRESS_FILE
+from records.metrics import is_finished
 
 
 def state(config: RunConfig) -> str:
     """Return "finished", "running" (a process holds its folder) or "open" (new or cut off).
 
-    Finished is what is saved to its end: the last row comes before the last checkpoint.
+    Finished is what is saved to its end: the last row comes before the last evaluation, and both
+    before the last checkpoint.
     """
     if is_held(config.folder):
         return "running"
     if frames_done(config.folder) < config.total_frames:
         return "open"
+    path = config.folder / checkpoint.NAME
     try:
-        saved = checkpoint.load(config.folder / checkpoint.NAME)["learner"]["frames"]
+        saved = checkpoint.load(path)
+        with checkpoint.fitting(path):
+            finished = is_finished(saved, config.total_frames, config.log.evaluate_frames)
     except ValueError:  # none, or a damaged one: the run tells which when it is started
         return "open"
-    return "finished" if saved >= config.total_frames else "open"
+    return "finished" if finished else "open"
 
 
 def is_held(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,9 @@ def plan(tmp_path, monkeypatch):
     return str(path)
 
 
-def save(path, frames):
+def save(path, frames, **metrics):
     """A checkpoint, as far as a runner looks."""
-    checkpoint.save(path, {"learner": {"frames": frames, "agent": {}}, "metrics": {}})
+    checkpoint.save(path, {"learner": {"frames": frames, "agent": {}}, "metrics": metrics})
 
 
 def stand_in(monkeypatch, mode_of):
@@ -169,6 +170,20 @@ def test_a_run_that_was_killed_before_its_end_was_saved_is_open(plan):
     assert state(first.config) == "finished"
     (folder / checkpoint.NAME).write_bytes(b"damaged")
     assert state(first.config) == "open"
+
+
+def test_a_run_whose_last_evaluation_was_not_played_is_open(plan):
+    """It failed, say, after the last row: the run plays it when it is started."""
+    (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
+    config = replace(first.config, log=replace(first.config.log, evaluate_frames=500))
+    config.folder.mkdir(parents=True)
+    (config.folder / "progress.csv").write_text("frames,seconds\n1000,3.0\n")
+    save(config.folder / checkpoint.NAME, 1000, evaluated=500)
+    assert state(config) == "open"
+    save(config.folder / checkpoint.NAME, 1000, evaluated=1000)
+    assert state(config) == "finished"
+    save(config.folder / checkpoint.NAME, 1000, evaluated="x")
+    assert state(config) == "open"
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\xff\x00", b"frames,seconds\nx,1\n", b""])
