@@ -32,9 +32,9 @@ from analysis.scores import area, finished_runs
 
 NOTE = (
     "Each level: mean return over training (area under the return curve divided by its length), "
-    "mean over seeds; in brackets its share of the level's best, where that is positive, and the "
-    "number of seeds. Mean rank over levels, 1 being the best, among the variants that were "
-    "trained on all of them."
+    "mean over seeds; in brackets its share of the level's best, where that is positive, the "
+    "number of seeds, the lowest and the highest of them. Mean rank over levels, 1 being the best, "
+    "among the variants that were trained on all of them."
 )
 Areas = Mapping[str, Mapping[str, Sequence[float]]]  # one per seed, by level and variant
 Colours = Mapping[str, str]  # by variant
@@ -84,8 +84,11 @@ def _cell(level: Mapping[str, Sequence[float]], variant: str) -> str:
         return NOTHING
     own, best = np.mean(level[variant]), max(np.mean(seeds) for seeds in level.values())
     share = f"{own / best:.2f}, " if best > 0 else ""
-    count = len(level[variant])
-    return f"{number(float(own))} ({share}{count} seed{'' if count == 1 else 's'})"
+    seeds = level[variant]
+    of_seeds = "1 seed"
+    if len(seeds) > 1:
+        of_seeds = f"{len(seeds)} seeds, {number(min(seeds))} to {number(max(seeds))}"
+    return f"{number(float(own))} ({share}{of_seeds})"
 
 
 def _best_first(areas: Areas, ranks: Mapping[str, float]) -> list[str]:

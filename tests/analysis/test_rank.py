@@ -39,7 +39,7 @@ def test_the_table_has_the_best_first(make_run: MakeRun, tmp_path: Path) -> None
     lines = rank_table(areas).splitlines()
     assert lines[0] == "| variant | mean rank | room_watermaze | seekavoid_arena_01 |"
     assert lines[2:5] == [
-        "| A2C + CPC [x] | 1.00 | 8.00 (1.00, 2 seeds) | -1.00 (1 seed) |",
+        "| A2C + CPC [x] | 1.00 | 8.00 (1.00, 2 seeds, 5.00 to 11.00) | -1.00 (1 seed) |",
         "| A2C [y] | 2.00 | 2.00 (0.25, 1 seed) | -3.00 (1 seed) |",
         "| A2C + CPC [z] | – | 4.00 (0.50, 1 seed) | – |",
     ]
