@@ -82,13 +82,13 @@ def rank_table(areas: Areas) -> str:
 def _cell(level: Mapping[str, Sequence[float]], variant: str) -> str:
     if variant not in level:
         return NOTHING
-    own, best = np.mean(level[variant]), max(np.mean(seeds) for seeds in level.values())
-    share = f"{own / best:.2f}, " if best > 0 else ""
     seeds = level[variant]
+    own, best = float(np.mean(seeds)), max(np.mean(areas) for areas in level.values())
+    share = f"{own / best:.2f}, " if best > 0 else ""
     of_seeds = "1 seed"
     if len(seeds) > 1:
         of_seeds = f"{len(seeds)} seeds, {number(min(seeds))} to {number(max(seeds))}"
-    return f"{number(float(own))} ({share}{of_seeds})"
+    return f"{number(own)} ({share}{of_seeds})"
 
 
 def _best_first(areas: Areas, ranks: Mapping[str, float]) -> list[str]:
