@@ -28,6 +28,7 @@ from analysis.statistics import (
     Estimate,
     FloatArray,
     centre_of_seeds,
+    difference_of_seeds,
     estimate_of_seeds,
     mean_of_known,
     probability_of_improvement,
@@ -139,6 +140,17 @@ class LevelComparison:
     def improvement(self) -> tuple[Estimate, Estimate]:
         """Probability that CPC improves the final return, and the area; NaN for one arm."""
         return improvement([self], "final_returns"), improvement([self], "areas")
+
+    @cached_property
+    def differences(self) -> tuple[Estimate, Estimate]:
+        """CPC's final return minus A2C's, and the areas'; NaN for one arm."""
+        if self.both is None:
+            return Estimate(float("nan")), Estimate(float("nan"))
+        baseline, cpc = self.both
+        return (
+            difference_of_seeds(cpc.final_returns, baseline.final_returns),
+            difference_of_seeds(cpc.areas, baseline.areas),
+        )
 
     @property
     def sides(self) -> tuple[int, int] | None:

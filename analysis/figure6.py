@@ -56,8 +56,10 @@ COMPARISON_HEADER = (
     "level",
     "verdict",
     "final returns separated",
+    "difference, final return",
     "P(improvement), final return",
     "means over training separated",
+    "difference, mean over training",
     "P(improvement), mean over training",
     "CPC has A2C's final return after",
 )
@@ -73,8 +75,11 @@ ARMS_NOTE = (
 COMPARISON_NOTE = (
     f'Verdict: where the 95 % intervals of the final return are separated, "{HELPS}" or "{HURTS}" '
     f'{BY_FINAL_RETURN}; else {OVER_TRAINING}, if those of the mean are; else "{NO_DIFFERENCE}". '
-    "Separated: CPC's interval lies wholly above or below A2C's. There is no correction for "
-    "multiple comparisons: with two scores on several levels one may be separated by chance. "
+    "Separated: CPC's interval lies wholly above or below A2C's, as they do in 60 % of cases where "
+    "arms are two standard deviations of a seed apart. There is no correction for multiple "
+    "comparisons: with two scores on several levels one may be separated by chance. Difference: "
+    "CPC's interquartile mean minus A2C's (of fewer than five seeds: means), seeds resampled "
+    "within arms. "
     "P(improvement): how probably a seed of A2C + CPC beats one of A2C; all levels: their mean, "
     "seeds resampled within levels and arms. An interval of 1.00 to 1.00 says that no two seeds "
     "overlap, not that none could. "
@@ -141,7 +146,7 @@ def report(levels: Sequence[LevelComparison], notes: Iterable[str]) -> str:
     if sum(level.both is not None for level in levels) > 1:
         overall = [improvement(levels, score) for score in ("final_returns", "areas")]
         row = [NOTHING] * len(COMPARISON_HEADER)
-        row[0], row[3], row[5] = "all levels", *map(with_interval, overall)
+        row[0], row[4], row[7] = "all levels", *map(with_interval, overall)
         comparisons.append(tuple(row))
     tables = markdown(COMPARISON_HEADER, comparisons), markdown(ARMS_HEADER, arms)
     return "\n\n".join([tables[0], COMPARISON_NOTE, tables[1], ARMS_NOTE, *notes])
@@ -164,13 +169,16 @@ def _arm_row(level: LevelComparison, aux: str) -> tuple[str, ...]:
 
 def _comparison_row(level: LevelComparison) -> tuple[str, ...]:
     final, whole = (NOTHING, NOTHING) if level.sides is None else (SIDES[s] for s in level.sides)
+    difference_final, difference_area = map(with_interval, level.differences)
     improved_final, improved_area = map(with_interval, level.improvement)
     return (
         level.level,
         level.verdict,
         final,
+        difference_final,
         improved_final,
         whole,
+        difference_area,
         improved_area,
         _frames_text(level),
     )
@@ -205,10 +213,14 @@ def _record(level: LevelComparison, aux: str) -> dict[str, Any]:
         "later_success_seconds": scores.seconds[1],
     }
     compared = aux == CPC and level.both is not None
-    final, whole = level.improvement if compared else (Estimate(math.nan), Estimate(math.nan))
+    unknown = (Estimate(math.nan), Estimate(math.nan))
+    difference_final, difference_whole = level.differences if compared else unknown
+    final, whole = level.improvement if compared else unknown
     sides = level.sides if compared else None
     return record | {
         "frames_to_final_return_of_none": level.frames_to_baseline if compared else math.nan,
+        **_columns("difference_final_return", difference_final),
+        **_columns("difference_mean_return", difference_whole),
         **_columns("improvement_final_return", final),
         **_columns("improvement_mean_return", whole),
         "separated_final_return": None if sides is None else SIDES[sides[0]],

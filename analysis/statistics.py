@@ -142,6 +142,24 @@ def estimate_of_seeds(values: FloatArray) -> Estimate:
     return Estimate(float(summary.centre[0]), float(summary.low[0]), float(summary.high[0]))
 
 
+def difference_of_seeds(one: FloatArray, other: FloatArray) -> Estimate:
+    """By how much the seeds of one arm [S1] score higher than those of another [S2].
+
+    The difference of their means, or from five seeds each of their interquartile means with an
+    interval that resamples the seeds of either arm. NaN with a score that is NaN.
+    """
+    if min(len(one), len(other)) < MIN_SEEDS_FOR_INTERVAL:
+        return Estimate(float(one.mean() - other.mean()))
+    if np.isnan([*one, *other]).any():
+        return Estimate(float("nan"))
+    low, high = _bootstrap_interval([one, other], _difference)
+    return Estimate(float(_difference(one, other, axis=0)), float(low), float(high))
+
+
+def _difference(one: FloatArray, other: FloatArray, axis: int) -> FloatArray:
+    return interquartile_mean(one, axis) - interquartile_mean(other, axis)
+
+
 def probability_of_improvement(strata: Sequence[tuple[FloatArray, FloatArray]]) -> Estimate:
     """How probably a seed of the one arm scores higher than one of the other.
 

@@ -58,6 +58,9 @@ def test_the_verdict_follows_from_separated_intervals(
     level = compare(tmp_path)
     assert level.sides == sides
     assert level.verdict == verdict
+    final, whole = (difference.value for difference in level.differences)
+    assert final == pytest.approx(at_end - 20)
+    assert whole == pytest.approx(0.9 * (before - 10) + 0.1 * (at_end - 20))
 
 
 def test_fewer_than_five_seeds_have_no_verdict(make_run: MakeRun, tmp_path: Path) -> None:

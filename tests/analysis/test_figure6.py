@@ -1,4 +1,5 @@
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,16 +51,14 @@ def test_the_tables_say_what_the_arms_reached(study: Path) -> None:
     lines = [line for line in report(levels, notes).splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     improved = "1.00 (1.00 to 1.00)"
+    difference = cells[2][3]
+    assert re.fullmatch(r"20.00 \(1[78].\d\d to 2[12].\d\d\)", difference)
     assert cells[2] == [
-        *(
-            "room_watermaze",
-            "CPC helps by final return",
-            "above",
-            improved,
-            "above",
-            improved,
-            "0.0 M (10%)",
-        ),
+        "room_watermaze",
+        "CPC helps by final return",
+        *("above", difference, improved),
+        *("above", difference, improved),
+        "0.0 M (10%)",
     ]
     assert cells[3][:2] == ["seekavoid_arena_01", "one arm only"]
     assert cells[6][:5] == ["room_watermaze", "A2C", "5", "0.001", cells[6][4]]
@@ -89,6 +88,7 @@ def test_the_command_leaves_a_figure_and_tables(
     ]
     assert [row["final_return"] for row in rows] == ["13", "33", "7"]
     assert [row["verdict"] for row in rows] == ["", "CPC helps by final return", ""]
+    assert [row["difference_mean_return"] for row in rows] == ["", "20", ""]
     assert [row["frames_to_final_return_of_none"] for row in rows] == ["", "100", ""]
     assert rows[0]["final_return_of_seeds"] == "11 12 13 14 15"
     assert rows[2]["final_return_low"] == ""

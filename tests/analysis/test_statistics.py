@@ -10,6 +10,7 @@ from analysis.statistics import (
     bin_centres,
     binned_means,
     binned_sums,
+    difference_of_seeds,
     estimate_of_seeds,
     interquartile_mean,
     probability_of_improvement,
@@ -124,6 +125,21 @@ def test_an_estimate_is_the_seeds_summary() -> None:
     five = estimate_of_seeds(np.array([1.0, 2.0, 3.0, 4.0, 90.0]))
     assert five.value == 3.0
     assert five.low < 3.0 < five.high
+
+
+def test_a_difference_is_of_the_summaries_of_either_arm() -> None:
+    few = difference_of_seeds(np.array([1.0, 2.0]), np.array([5.0, 6.0, 10.0]))
+    assert few.value == -5.5
+    assert not few.has_interval
+    one, other = np.array([11.0, 12.0, 13.0, 14.0, 99.0]), np.array([-50.0, 2.0, 3.0, 4.0, 5.0])
+    estimate = difference_of_seeds(one, other)
+    assert estimate.value == 10.0
+    # Wider than either arm's own interval, and the same backwards.
+    own = estimate_of_seeds(one), estimate_of_seeds(other)
+    assert estimate.high - estimate.low > max(arm.high - arm.low for arm in own)
+    assert difference_of_seeds(other, one).value == -10.0
+    assert difference_of_seeds(one, one).low < 0 < difference_of_seeds(one, one).high
+    assert np.isnan(difference_of_seeds(np.array([NAN, *one]), other)).all()
 
 
 def test_probability_of_improvement_counts_the_pairs_that_improve() -> None:
