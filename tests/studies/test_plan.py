@@ -13,13 +13,14 @@ ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "studies" / "plans"
 RESULTS = {  # of plans, in benchmarks/results
     "study_lasertag": "study",
+    "strength_seekavoid": "strength",
     "pilots": "pilots/strength",
     "pilots_clip": "pilots/clip",
     "pilots_explore": "pilots/explore",
     "pilots_value": "pilots/value",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_capacity", "pilots_value", "strength"}
+NOT_RUN = {"explore_capacity", "pilots_value", "strength_seekavoid"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
