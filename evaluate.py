@@ -40,7 +40,7 @@ from envs.frame_rate import STEPS_PER_SECOND
 from envs.pool import WorkerError
 from records.animation import film
 from records.failures import sentence
-from records.progress import EpisodeCount
+from records.progress import EpisodeCount, standard_streams
 from records.provenance import git_state, versions
 from records.video import picture
 from records.whole_files import replace_file
@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("settings", nargs="*", default=[], metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     try:
-        report(arguments.run, parse_evaluation(arguments.settings))
+        with standard_streams():
+            report(arguments.run, parse_evaluation(arguments.settings))
     except (ValueError, OSError) as error:
         print(sentence(error), file=sys.stderr)
         return 2

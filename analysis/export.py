@@ -30,7 +30,7 @@ from analysis.runs import (
     read_table,
 )
 from analysis.statistics import FloatArray, binned_means, binned_sums
-from records.file_names import CONFIG_FILE, HORIZON_FILE, PROGRESS_FILE
+from records.file_names import CONFIG_FILE, EPISODES_FILE, HORIZON_FILE, PROGRESS_FILE
 from records.whole_files import replace_file
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -53,15 +53,14 @@ PROGRESS_COLUMNS = (
 def export_run(run: Run, out: Path) -> Path:
     """Write the small version of `run` under `out`; return its folder.
 
-    Raises ValueError: the run has no finished episode or names no folder, or the folder is another
-    backend's. OSError.
+    Raises ValueError: the run has no finished episode or names no folder, or the folder is a run
+    itself or another backend's. OSError.
     """
     if not len(run.returns.frames):
         raise ValueError(f"{run.folder} has no finished episode to export")
-    for name in (run.level, run.preset, run.arm):  # someone else's run could name any folder
-        if not FOLDER_NAME.fullmatch(name):
-            raise ValueError(f"{run.folder / CONFIG_FILE}: {name!r} cannot name a folder of --out")
-    folder = out / run.level / run.preset / run.arm / f"seed_{run.seed}"
+    folder = _export_folder(run, out)
+    if folder.resolve() == run.folder.resolve() or (folder / EPISODES_FILE).exists():
+        raise ValueError(f"{folder} is a run itself; choose another --out")
     if (folder / CONFIG_FILE).is_file() and open_run(folder).backend != run.backend:
         raise ValueError(f"{folder} holds a run on another backend; choose another --out")
     _write_table(
@@ -77,6 +76,14 @@ def export_run(run: Run, out: Path) -> Path:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     replace_file(folder / CONFIG_FILE, text.encode())
     return folder
+
+
+def _export_folder(run: Run, out: Path) -> Path:
+    """Where the small version of `run` goes. Raises ValueError: a part of it names no folder."""
+    for name in (run.level, run.preset, run.arm):  # someone else's run could name any folder
+        if not FOLDER_NAME.fullmatch(name):
+            raise ValueError(f"{run.folder / CONFIG_FILE}: {name!r} cannot name a folder of --out")
+    return out / run.level / run.preset / run.arm / f"seed_{run.seed}"
 
 
 def _curve_rows(run: Run) -> FloatArray:
@@ -167,12 +174,19 @@ def main(argv: list[str] | None = None) -> int:
 def _command(arguments: argparse.Namespace) -> None:
     """Export what can be; raise ValueError at the end for what cannot."""
     runs, wrong = find_runs(arguments.runs), []
+    written: dict[Path, Run] = {}
     for run in runs:
         try:
             if len(runs) > 1 and not len(run.returns.frames):
                 print(f"Left out: {run.folder} has no finished episode yet.")
-            else:
-                print(export_run(run, arguments.out))
+                continue
+            other = written.setdefault(_export_folder(run, arguments.out), run)
+            if other is not run:
+                raise ValueError(
+                    f"{run.folder} and {other.folder} would share a folder of --out; "
+                    "export one of them elsewhere"
+                )
+            print(export_run(run, arguments.out))
         except ValueError as error:
             wrong.append(str(error))
     if wrong:

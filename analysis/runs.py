@@ -145,11 +145,11 @@ def open_run(folder: Path) -> Run:
     """The run in `folder`. Raises ValueError: it has no config.yaml, or not a run's."""
     run = Run(folder, read_config(folder))
     try:
-        _ = (run.level, run.backend, run.preset, run.aux, run.seed)
+        _ = (run.level, run.backend, run.preset, run.aux, run.seed, run.total_frames)
     except (KeyError, TypeError, ValueError, OverflowError):  # the last: a seed of .inf
         raise ValueError(
             f"{folder / CONFIG_FILE} is not a run's configuration: "
-            "it needs env.level, env.backend, preset, aux.name and seed"
+            "it needs env.level, env.backend, preset, aux.name, seed, and a number as total_frames"
         ) from None
     return run
 
@@ -187,7 +187,7 @@ def matching_runs(run_dir: Path) -> list[Path]:
     for config in run_dir.resolve().parents[1].glob(f"*/seed_*/{CONFIG_FILE}"):
         try:
             other = open_run(config.parent)
-        except ValueError:
+        except (ValueError, OSError):
             continue  # a damaged neighbour must not spoil this run's figure
         if not differing_settings(this, other):
             matches.append(other)

@@ -74,6 +74,16 @@ def _keys_known(value: Any, option: Any) -> int:
     return len({field.name for field in dataclasses.fields(option)} & value.keys())
 
 
+def _name(key: Any, path: str) -> str:
+    """Return a mapping's key as a text: YAML reads some names as numbers, or as true, false, null.
+
+    Raises ValueError for the latter, which cannot be told from what was written.
+    """
+    if isinstance(key, bool) or not isinstance(key, str | int | float):
+        raise ValueError(f"{path} has the name {key!r}; a name must be a text: put it in quotes.")
+    return str(key)
+
+
 def _convert(value: Any, hint: Any, path: str) -> Any:
     """Return `value` as the type that `hint` names; see `from_mapping`."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
@@ -91,7 +101,8 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} is {value!r}; set its parts, as in {path}.NAME=VALUE.")
         _, of = typing.get_args(hint)
-        return {k: v if of is Any else _convert(v, of, f"{path}.{k}") for k, v in value.items()}
+        named = {_name(key, path): item for key, item in value.items()}
+        return {k: v if of is Any else _convert(v, of, f"{path}.{k}") for k, v in named.items()}
     if typing.get_origin(hint) is typing.Literal:
         allowed = typing.get_args(hint)
         if not any(value == x and type(value) is type(x) for x in allowed):  # 0 == False

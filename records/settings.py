@@ -59,11 +59,20 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path} is not the folder of a run: it has no {CONFIG_FILE}.{hint}"
         ) from None
     # ValueError: no text, or a date that is none; RecursionError: nested too deeply
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, RecursionError, IsADirectoryError):
         content = None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+    if not isinstance(content, dict) or not _are_settings(content):
         raise ValueError(f"{file} cannot be read as settings.")
     return content
+
+
+def _are_settings(content: Mapping[Any, Any]) -> bool:
+    """Whether all names are texts, and nothing is a part of itself."""
+    try:
+        flattened(content)
+    except (TypeError, RecursionError):
+        return False
+    return True
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, Any, Any] | None:

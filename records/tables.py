@@ -49,7 +49,7 @@ def cut_rows(path: Path, frames: int) -> None:
 
     A file without any such row is removed. What a crash left at the end, cut short or never
     written out, goes with the later rows. Raises ValueError: there is such a line before a row
-    that must stay, so that the file is damaged.
+    that must stay, or there are lines and none is a row, so that the file is damaged.
     """
     if not path.exists():
         return
@@ -58,6 +58,11 @@ def cut_rows(path: Path, frames: int) -> None:
     at = [_row_frames(line, header.count(",")) for line in lines]
     kept = [line for line, own in zip(lines, at, strict=True) if own is not None and own <= frames]
     last = max((n for n, own in enumerate(at) if own is not None and own <= frames), default=-1)
+    if all(own is None for own in at) and any(line.endswith("\n") for line in lines):
+        raise ValueError(
+            f"{path} is damaged: none of its lines is a row of the columns that its first line "
+            "names. Mend or remove the file, and the same command continues."
+        )
     if last >= 0 and not header.startswith("frames"):
         raise ValueError(f"{path} is damaged: its first line must name the columns, frames first.")
     if None in at[: last + 1]:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from records.failures import sentence
+from records.progress import standard_streams
 from records.signals import Interrupted, StopSignals
 from studies import slurm
 from studies.local import measured_speed, run_all
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print commands and duration")
     parser.add_argument("--executor", choices=("local", "slurm"), default="local")
     arguments = parser.parse_intermixed_args(argv)
-    with StopSignals() as signals:
+    with standard_streams(), StopSignals() as signals:
         try:
             options = Options.parse(arguments.settings)
             runs = planned_runs(read_plan(arguments.plan), options.run_root)

@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def is_held(folder: Path) -> bool:
     try:
         with open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # no such file, or none that can be held: the run tells when it is started
+        return False
     return False
 
 
@@ -50,24 +51,25 @@ def frames_done(folder: Path) -> int:
 
 
 def frames_per_second(folder: Path) -> float | None:
-    """Mean speed since the run's first log row, which compiling delays; None before the second."""
+    """Mean speed since the run's first log row, which compiling delays.
+
+    None before the second row, and where a damaged table tells none.
+    """
     rows = _rows(folder)
     if len(rows) < 2:
         return None
     (first, begin), (last, end) = rows[0], rows[-1]
-    return (last - first) / (end - begin)
+    return (last - first) / (end - begin) if end > begin and last > first else None
 
 
 def _rows(folder: Path) -> list[tuple[int, float]]:
     """Frames and seconds of each row that can be read."""
     path, found = folder / PROGRESS_FILE, []
-    if not path.exists():
-        return []
-    with open(path, newline="", errors="replace") as file:
+    # A run that was killed may leave half a row, which it cuts off when it goes on; it also tells
+    # where the file is damaged.
+    with suppress(OSError, csv.Error), open(path, newline="", errors="replace") as file:
         for row in csv.DictReader(file):
-            # A run that was killed may leave half a row, which it cuts off when it goes on; it
-            # also tells where the file is damaged.
             with suppress(KeyError, ValueError):
-                if None not in row.values():
-                    found.append((int(row["frames"]), float(row["seconds"])))
+                if None not in row.values() and math.isfinite(seconds := float(row["seconds"])):
+                    found.append((int(row["frames"]), seconds))
     return found

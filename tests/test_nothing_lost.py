@@ -69,6 +69,16 @@ def test_training_goes_on_without_a_reader(monkeypatch, no_figures):
     assert checkpoint.load(RUN / "latest.pt")["learner"]["updates"] == 30
 
 
+def test_an_evaluation_goes_on_without_a_reader(monkeypatch, no_figures):
+    assert train() == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert evaluate.main([str(RUN), "episodes=1", "json=result.json"]) == 0
+    assert Path("result.json").exists()
+
+
 def test_training_goes_on_after_a_hang_up(monkeypatch, no_figures):
     before = signal.getsignal(signal.SIGHUP)
     stop_after(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGHUP))

@@ -137,6 +137,36 @@ def test_the_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFi
     assert "another backend" in capsys.readouterr().err
 
 
+def test_no_run_is_written_over(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither those that are exported, nor a full run that lies in their way."""
+    root = make_run("none", 1, [(10, 1.0)]).parents[3]
+    before = sorted((path, path.read_bytes()) for path in root.rglob("*") if path.is_file())
+    elsewhere = make_run("none", 1, [(10, 7.0)], root="elsewhere").parents[3]
+    for source in (root, elsewhere):
+        assert main([str(source), "--out", str(root)]) == 2
+        assert "is a run itself; choose another --out" in capsys.readouterr().err
+    assert sorted((path, path.read_bytes()) for path in root.rglob("*") if path.is_file()) == before
+    results = tmp_path / "results"
+    assert main([str(root), "--out", str(results)]) == 0
+    assert main([str(results), "--out", str(results)]) == 2
+
+
+def test_two_runs_do_not_share_a_folder(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roots = [
+        make_run("none", 1, [(10, v)], root=root).parents[3] for v, root in ((1, "a"), (2, "b"))
+    ]
+    results = tmp_path / "results"
+    assert main([*map(str, roots), "--out", str(results)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "would share a folder of --out" in line
+    (kept,) = find_runs([results])
+    assert final_return(kept) == 1.0
+
+
 def test_a_damaged_run_does_not_keep_the_others(
     make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

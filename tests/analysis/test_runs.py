@@ -16,6 +16,7 @@ from analysis.runs import (
 
 MakeRun = Callable[..., Path]
 INFINITE = "{seed: .inf, preset: p, aux: {name: none}, env: {level: x, backend: labsim}}"
+RUN = "seed: 1\npreset: p\nenv: {level: x, backend: labsim}\n"
 
 
 def test_a_run_knows_what_it_is(make_run: MakeRun) -> None:
@@ -95,7 +96,14 @@ def test_paths_without_runs_are_refused(tmp_path: Path) -> None:
         open_run(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "seed: 1\n", "a: [", "env: 3\nseed: 1\n", INFINITE])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[1, 2]", "seed: 1\n", "a: [", "env: 3\nseed: 1\n", INFINITE),
+        *(f"{RUN}aux: {{name: none, 1: 2}}", f"{RUN}aux: &a {{name: none, x: *a}}"),
+        f"{RUN}aux: {{name: none}}\ntotal_frames: null",
+    ],
+)
 def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"read as settings|is not a run's configuration"):
@@ -115,6 +123,8 @@ def test_matching_runs_differ_in_seed_aux_and_machine_only(make_run: MakeRun) ->
     make_run("none", 13, root="elsewhere")
     broken = make_run("none", 17)
     (broken / "config.yaml").write_text("a: [")
+    (make_run("none", 19) / "config.yaml").write_text("aux: {1: 2}")
+    (broken.parent / "seed_23" / "config.yaml").mkdir(parents=True)
     assert set(matching_runs(first)) == {first, *same}
     assert set(matching_runs(same[0])) == {first, *same}
 

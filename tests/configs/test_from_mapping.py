@@ -40,6 +40,10 @@ def test_values_are_converted_to_the_types_of_the_fields():
     assert from_mapping(Outer, {"count": 1, "limit": None}).limit is None
     made = from_mapping(Outer, {"count": 1, "sizes": [3.0, 5], "extras": {"a": "b", "c": 1.5}})
     assert (made.sizes, made.extras) == ([3, 5], {"a": "b", "c": 1.5})
+    assert from_mapping(Outer, {"count": 1, "extras": {3: 7, 1e-3: 5}}).extras == {
+        "3": 7,
+        "0.001": 5,
+    }
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,8 @@ def test_values_are_converted_to_the_types_of_the_fields():
         ({}, "count has no value"),
         ({"count": 1, "sizes": 3}, "sizes is 3; it must be a list, as in sizes=[A,B]."),
         ({"count": 1, "sizes": [3, 1.5]}, "sizes[1] is 1.5; it must be a whole number."),
+        ({"count": 1, "extras": {True: 3}}, "extras has the name True; a name must be a text"),
+        ({"count": 1, "extras": {None: 3}}, "extras has the name None; a name must be a text"),
         ({"count": 1, "extras": 3}, "extras is 3; set its parts, as in extras.NAME=VALUE."),
         ({"count": 1.5}, "count is 1.5; it must be a whole number."),
         ({"count": True}, "count is True; it must be a whole number."),

@@ -191,6 +191,10 @@ def test_cut_drops_what_was_half_written(tmp_path):
         ("frames,a\n1,2\nx,3\n5,4\n", "line 3 is not a row"),
         ("frames,a\n1,2\n\0\0\n5,4\n", "line 3 is not a row"),
         ("\0rames,a\n1,2\n", "its first line must name the columns"),
+        ("frames\n1,2\n5,4\n", "none of its lines is a row"),
+        ("frames;a\n1;2\n", "none of its lines is a row"),
+        ('"frames","a"\n"1","2"\n', "none of its lines is a row"),
+        ("frames,a\n1.0,2\n", "none of its lines is a row"),
     ],
 )
 def test_damage_before_a_row_that_stays_is_named(text, expected, tmp_path):

@@ -65,6 +65,11 @@ def test_later_settings_win_and_presets_do_not_undo_them(tmp_path):
     assert cell.aux.weight == 0.01
 
 
+def test_names_may_be_numbers(tmp_path):
+    runs = planned_runs(read_plan(write(tmp_path, variants={1: [], 0.5: []}, cells={})))
+    assert {run.config.tag for run in runs} == {"1", "0.5", "weak-1", "weak-0.5"}
+
+
 def test_run_root_can_be_replaced(tmp_path):
     runs = planned_runs(read_plan(write(tmp_path)), "elsewhere")
     assert {run.config.run_root for run in runs} == {"elsewhere"}
@@ -78,6 +83,8 @@ def test_run_root_can_be_replaced(tmp_path):
         ({"seeds": None}, "plan.yaml: seeds has no value"),
         ({"seeds": []}, "plan.yaml: seeds is empty"),
         ({"seeds": 3}, "seeds is 3; it must be a list"),
+        ({"arms": {None: []}, "cells": {}}, "arms has the name None; a name must be a text"),
+        ({"arms": {1: []}, "cells": {}}, "arm 1 has aux=none; its name must begin with none"),
         ({"arms": ["none"]}, r"arms is \['none'\]; set its parts, as in arms.NAME"),
         (
             {"levels": {"room_watermaze": "total_frames=1"}},

@@ -186,13 +186,42 @@ def test_a_run_whose_last_evaluation_was_not_played_is_open(plan):
     assert state(config) == "open"
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\xff\x00", b"frames,seconds\nx,1\n", b""])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n1,2\n",
+        b"\xff\x00",
+        b"frames,seconds\nx,1\n",
+        b"",
+        b"frames,seconds\n1,1.0\n" + 200_000 * b"\0",  # longer than csv takes a cell to be
+        b"frames,seconds\n1,1.0\n2,1.0\n",
+        b"frames,seconds\n1,1.0\n1,2.0\n",
+        b"frames,seconds\n1,1.0\n2,inf\n3,nan\n",
+    ],
+)
 def test_a_damaged_table_is_left_to_its_run(plan, content):
     (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
     first.config.folder.mkdir(parents=True)
     (first.config.folder / "progress.csv").write_bytes(content)
     assert state(first.config) == "open"
     assert frames_per_second(first.config.folder) is None
+
+
+@pytest.mark.parametrize("name", ["progress.csv", "lock"])
+def test_a_folder_in_the_place_of_a_file_is_left_to_the_run(plan, name, capsys):
+    (first, *_) = run.planned_runs(run.read_plan(Path(plan)))
+    (first.config.folder / name).mkdir(parents=True)
+    assert state(first.config) == "open"
+
+
+def test_a_study_goes_on_without_a_reader(plan, monkeypatch):
+    stand_in(monkeypatch, lambda name: "train")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert run.main([plan]) == 0
+    assert {state(r.config) for r in run.planned_runs(run.read_plan(Path(plan)))} == {"finished"}
 
 
 def test_the_others_go_on_where_a_run_cannot_be_started_or_loses_its_folder(
