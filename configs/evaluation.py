@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from configs.from_mapping import from_mapping
+from configs.run_config import MAX_THREADS
 from envs.config import MAX_ENVS, EnvConfig
 from episode_seeds import FIRST_EVALUATION_SEED
 
@@ -31,10 +32,12 @@ class EvaluationSettings:
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""
-        for name in ("episodes", "num_envs", "threads"):
+        for name in ("episodes", "num_envs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise ValueError(f"threads is {self.threads}; it must lie between 1 and {MAX_THREADS}.")
         # Seeds of environments, of which each has its own, are still those of DeepMind Lab.
         largest = FIRST_EVALUATION_SEED // MAX_ENVS - 1
         if not 0 <= self.seed <= largest:

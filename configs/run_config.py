@@ -12,6 +12,9 @@ from envs.config import EnvConfig, require_home
 from records.config import LogConfig, require_count
 
 MAX_SEED = 2**31
+# More than machines have cores: settings may be those of a larger one. Far beyond, OpenMP, which
+# starts so many threads, ends the process.
+MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,11 @@ class RunConfig:
         require_count("total_frames", self.total_frames)
         # Worker processes leave a core to the network.
         useful = self.env.num_envs + self.env.in_workers
-        if self.threads is not None and not 1 <= self.threads <= useful:
+        most = min(useful, MAX_THREADS)
+        if self.threads is not None and not 1 <= self.threads <= most:
             more = " + 1" if self.env.in_workers else ""
-            raise ValueError(
-                f"threads is {self.threads}; it must lie between 1 and "
-                f"env.num_envs{more} = {useful}."
-            )
+            which = f"env.num_envs{more} = " if most == useful else ""
+            raise ValueError(f"threads is {self.threads}; it must lie between 1 and {which}{most}.")
         for name, text in (("run_root", self.run_root), ("start_from", self.start_from)):
             if text is not None and not text.strip():
                 raise ValueError(f"{name} is empty; it names a folder.")

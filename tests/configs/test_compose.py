@@ -48,6 +48,14 @@ def test_folder_is_named_after_the_id(env_id, folder):
     assert config.folder == Path(f"runs/gymnasium/{folder}/a2c_laptop/none/seed_1")
 
 
+def test_threads_beyond_this_machines_cores_are_allowed_up_to_what_openmp_can_start():
+    assert one("env.num_envs=50000", "threads=1024").threads == 1024
+    for threads in (1025, 50_000):
+        said = f"threads is {threads}; it must lie between 1 and 1024."
+        assert error("env.num_envs=50000", f"threads={threads}") == said
+    assert error("env.num_envs=1024", "threads=1025").endswith("env.num_envs = 1024.")
+
+
 def test_options_of_a_general_environment():
     config = one(
         "env=gymnasium", "env.id=X-v0", "env.wrappers.resize=[84,96]", "env.wrappers.frame_skip=4",
