@@ -4,6 +4,7 @@ A task that is preempted, or reaches its time limit, saves its run and is queued
 on from its checkpoint. The run folders must lie where all nodes see them.
 """
 
+import shutil
 import signal
 import subprocess
 import time
@@ -71,9 +72,12 @@ def submit(
     """
     try:
         import submitit
-        from submitit.core.utils import FailedJobError
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError:
         raise ValueError("--executor slurm needs submitit: pip install submitit.") from None
+    for command in ("squeue", "sbatch", "srun"):
+        if shutil.which(command) is None:
+            raise ValueError(f"--executor slurm needs Slurm: {command} is not on this machine.")
     queued = _queued(name)
     if queued:
         raise ValueError(
@@ -92,17 +96,24 @@ def submit(
         with executor.batch():
             jobs = [executor.submit(Task(run, machine)) for run in runs]
     except FailedJobError as error:
-        raise ValueError(f"Slurm refused the study: {str(error).splitlines()[-1]}") from error
+        raise ValueError(f"Slurm refused the study: {_last_line(str(error))}.") from error
+    except FailedSubmissionError as error:
+        raise ValueError(
+            f"Slurm gave the study no number: {str(error).splitlines()[0]}."
+        ) from error
     return str(jobs[0].job_id).partition("_")[0]
 
 
 def _queued(name: str) -> str:
-    """The numbers of queued or running jobs of that name. Raises ValueError without Slurm."""
+    """The numbers of queued or running jobs of that name. Raises ValueError: squeue failed."""
     command = ["squeue", "--noheader", "--me", f"--name={name}", "--format=%i"]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    except FileNotFoundError:
-        raise ValueError("--executor slurm needs Slurm: squeue is not on this machine.") from None
     except subprocess.CalledProcessError as error:
-        raise ValueError(f"squeue failed: {error.stderr.strip().splitlines()[-1]}") from None
+        raise ValueError(f"squeue failed: {_last_line(error.stderr)}.") from None
     return ", ".join(shown.stdout.split())
+
+
+def _last_line(printed: str) -> str:
+    lines = printed.strip().splitlines()
+    return lines[-1].rstrip(".") if lines else "it printed nothing"

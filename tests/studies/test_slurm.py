@@ -35,6 +35,7 @@ if sys.argv[2] == "fail":
     sys.exit("the disk is full")
 time.sleep(60 if sys.argv[2] == "wait" else 0)
 """
+NO_NUMBER = "Slurm gave the study no number: Could not make sense of sbatch output"
 
 
 @pytest.fixture
@@ -44,12 +45,16 @@ def plan(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     commands = {"sbatch": "echo Submitted batch job 17", "squeue": "cat queue 2>/dev/null || true"}
     for name, line in {**commands, "srun": "", "scontrol": ""}.items():
-        path = tmp_path / "bin" / name
-        path.write_text(f"#!/bin/sh\n{line}\n")
-        path.chmod(0o755)
+        stand_in(name, line)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     (tmp_path / "water.yaml").write_text(yaml.safe_dump(PLAN, sort_keys=False))
     return "water.yaml"
+
+
+def stand_in(name, line):
+    path = Path("bin") / name
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
 
 
 def task(plan, monkeypatch, mode):
@@ -88,10 +93,30 @@ def test_a_study_in_the_queue_is_not_submitted_again(plan, capsys):
     assert not Path("runs").exists()
 
 
-def test_without_slurm_one_sentence(plan, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", "/nowhere")
+@pytest.mark.parametrize("missing", ["squeue", "sbatch", "srun"])
+def test_without_slurm_one_sentence(missing, plan, monkeypatch, capsys):
+    Path("bin", missing).unlink()
+    monkeypatch.setenv("PATH", str(Path("bin").absolute()))
     assert run.main([plan, "--executor", "slurm"]) == 2
-    assert "needs Slurm: squeue is not on this machine" in capsys.readouterr().err
+    said = f"--executor slurm needs Slurm: {missing} is not on this machine."
+    assert capsys.readouterr().err.splitlines() == [said]
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "said"),
+    [
+        ("squeue", "exit 3", "squeue failed: it printed nothing."),
+        ("squeue", "echo no such user >&2; exit 3", "squeue failed: no such user."),
+        ("sbatch", "exit 3", "Slurm refused the study: it printed nothing."),
+        ("sbatch", "echo bad partition >&2; exit 3", "Slurm refused the study: bad partition."),
+        ("sbatch", "", f'{NO_NUMBER} "".'),
+        ("sbatch", "echo Hello", f'{NO_NUMBER} "Hello".'),
+    ],
+)
+def test_a_command_of_slurms_that_fails_is_one_sentence(command, line, said, plan, capsys):
+    stand_in(command, line)
+    assert run.main([plan, "--executor", "slurm"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 def test_a_task_trains_to_the_end_or_fails_with_the_last_line(plan, monkeypatch):
