@@ -28,6 +28,7 @@ FOLDER = Path(__file__).resolve().parent
 GROUPS = ("env", "agent", "aux")
 TEXTS = keys_of(RunConfig, str)
 SECTIONS = keys_of(RunConfig, dict)
+MAX_VALUES = 10_000  # of one key in a sweep: range(1,inf) has no end
 
 
 class RunRequest(NamedTuple):
@@ -179,7 +180,7 @@ def _parse(argument: str) -> Override:
 
 
 def _alternatives(argument: str, multirun: bool) -> list[str]:
-    """Return the argument once per value that it lists."""
+    """Return the argument once per value that it lists. Raises ValueError: none, or too many."""
     override = _parse(argument)
     key = override.get_key_element().lstrip("+")
     if not override.is_sweep_override():
@@ -195,7 +196,15 @@ def _alternatives(argument: str, multirun: bool) -> list[str]:
         )
     if not override.is_discrete_sweep():
         raise ValueError(f"{argument} is a continuous range; list the values: {key}=1,2,3.")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), MAX_VALUES + 1))
+    except (HydraException, ValueError):  # a step of 0
+        values = []
+    if not values:
+        raise ValueError(f"{argument} lists no value; write the values, as in {key}=1,2,3.")
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"{argument} lists more than {MAX_VALUES} values; each of them is a run.")
+    return [f"{key}={value}" for value in values]
 
 
 def _for_hydra(setting: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from records.settings import NOT_SETTINGS
+from records.settings import NOT_SETTINGS, Loader
 
 SUFFIXES = (".yaml", ".yml")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(Loader):
     """Reads 1e-3 as a number, as the command line and the presets do; YAML 1.1 wants 1.0e-3."""
 
 

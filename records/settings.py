@@ -34,6 +34,14 @@ OLDER_RUNS = {
 }
 
 
+class Loader(yaml.SafeLoader):
+    """Reads plain data; a value that contains itself, as `&x {a: *x}` does, is a YAMLError."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """What `node` says, with all that it contains, so that PyYAML meets it again inside."""
+        return super().construct_object(node, deep=True)
+
+
 def load_settings(path: Path) -> dict[str, Any]:
     """Return the settings in a run folder's config.yaml.
 
@@ -51,7 +59,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError("too large")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader)
     except (FileNotFoundError, NotADirectoryError):
         below = min(path.glob(f"seed_*/{CONFIG_FILE}"), default=None)
         hint = "" if below is None else f" {below.parent} is one."

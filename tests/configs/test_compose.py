@@ -280,8 +280,12 @@ def test_a_run_of_sb3s_agent_under_a_name_of_its_own_is_a_file_of_settings(tmp_p
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff", b"a: [", b"- 1", b"seed", b"3: 4", b"[" * 1500, b"a b: 1"]
-)
+    "content",
+    [
+        b"\xff", b"a: [", b"- 1", b"seed", b"3: 4", b"[" * 1500, b"a b: 1",
+        b"env: &e {x: *e}", b"env.kwargs: &k {x: [*k]}", b"env.wrappers.extra: &l [*l]",
+    ],
+)  # fmt: skip
 def test_what_is_no_file_of_settings_is_refused(content, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
@@ -294,6 +298,36 @@ def test_what_is_no_file_of_settings_is_refused(content, tmp_path):
 def test_what_is_no_setting_is_refused(argument):
     with pytest.raises(ValueError, match=r"is not a setting; write key=value"):
         compose_runs([argument])
+
+
+def test_a_value_may_stand_in_a_file_of_settings_twice(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("env: gymnasium\nenv.id: X-v0\nenv.kwargs: {one: &x {size: 7}, two: *x}\n")
+    assert one(str(path)).env.kwargs == {"one": {"size": 7}, "two": {"size": 7}}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "range(3,1)",
+        "range(1,5,0)",
+        "range(1,2,0.0)",
+        "sort(range(3,1))",
+        "shuffle(range(3,1))",
+        "int(range(3,1))",
+    ],
+)
+def test_a_range_without_a_value_is_refused(values):
+    said = f"seed={values} lists no value; write the values, as in seed=1,2,3."
+    with pytest.raises(ValueError, match=re.escape(said)):
+        compose_runs([f"seed={values}"], multirun=True)
+
+
+@pytest.mark.parametrize("values", ["range(1,100000)", "range(1,inf)"])
+def test_a_range_of_more_values_than_anybody_trains_is_refused(values):
+    said = f"seed={values} lists more than 10000 values; each of them is a run."
+    with pytest.raises(ValueError, match=re.escape(said)):
+        compose_runs([f"seed={values}"], multirun=True)
 
 
 def test_several_values_need_multirun():

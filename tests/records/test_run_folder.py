@@ -153,8 +153,12 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"[" * 3000, b"seed: 2001-99-99", b"1: 2", b"a: b\n" * 2**18, b"- 3"]
-)
+    "content",
+    [
+        b"\xff\xfe", b"[" * 3000, b"seed: 2001-99-99", b"1: 2", b"a: b\n" * 2**18, b"- 3",
+        b"env: {kwargs: &k {x: *k}}", b"env: {kwargs: {x: &l [*l]}}",
+    ],
+)  # fmt: skip
 def test_settings_that_are_none_are_refused(content, tmp_path):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(ValueError, match=r"config\.yaml cannot be read as settings"):
