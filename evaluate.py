@@ -43,7 +43,7 @@ from records.failures import sentence
 from records.progress import EpisodeCount, standard_streams
 from records.provenance import git_state, versions
 from records.video import picture
-from records.whole_files import replace_file
+from records.whole_files import check_replaceable, replace_file
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,7 +69,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(run: Path, settings: EvaluationSettings) -> None:
-    """Play the episodes with the weights of `run`; print and write what came of them."""
+    """Play the episodes with the weights of `run`; print and write what came of them.
+
+    Raises ValueError: `run` is no run, or its agent cannot play there. OSError: a file cannot be
+    written; what is there and cannot be replaced is refused before anything is played.
+    EpisodesLostError and WorkerError: the environments failed.
+    """
+    for path in (settings.video, settings.json):
+        if path is not None:
+            check_replaceable(Path(path))
     if settings.trust and os.getcwd() not in map(os.path.abspath, sys.path):
         sys.path.append(os.getcwd())  # where the user's own modules may be
     trained = TrainedRun.open(run, settings.trust)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, FloatArray, aggregate_seeds
-from records.whole_files import replaced_when_complete
+from records.whole_files import check_replaceable, naming, replaced_when_complete
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -52,9 +52,10 @@ def house_style() -> AbstractContextManager[None]:
 
 
 def check_figure_path(path: Path) -> None:
-    """Raise ValueError unless `path` ends like a figure that can be written."""
+    """Raise ValueError unless `path` ends like a figure, OSError unless it can be written."""
     if path.suffix.lower() not in _NO_STAMP:
         raise ValueError(f"{path} must end with one of {', '.join(_NO_STAMP)}")
+    check_replaceable(path)
 
 
 def new_figure(panels: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -144,5 +145,5 @@ def draw_level_lines(axes: Axes, heights: Sequence[float], text: str) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure whole or not at all. Raises ValueError for an unknown ending, OSError."""
     check_figure_path(path)
-    with replaced_when_complete(path) as temporary, house_style():
+    with naming(path), replaced_when_complete(path) as temporary, house_style():
         figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=_NO_STAMP[path.suffix.lower()])

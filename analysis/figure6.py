@@ -32,9 +32,9 @@ from analysis.comparison import (
     improvement,
 )
 from analysis.curves import STUDY, choose_bins, draw_arm, finish_panel
-from analysis.figure import MILLION, add_caption, check_figure_path, house_style, new_figure
+from analysis.figure import MILLION, add_caption, house_style, new_figure
 from analysis.published import published_curves, published_handles
-from analysis.report import NOTHING, markdown, number, save_report, with_interval
+from analysis.report import NOTHING, check_report_path, markdown, number, save_report, with_interval
 from analysis.scores import FINAL_SHARE
 from analysis.statistics import MIN_SEEDS_FOR_INTERVAL, Estimate
 
@@ -243,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> None:
-    check_figure_path(arguments.out)
+    check_report_path(arguments.out)
     levels, notes = compare_levels(arguments.runs)
     text = report(levels, notes)
     written = save_report(arguments.out, comparison_figure(levels), text, records(levels))

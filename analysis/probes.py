@@ -27,7 +27,7 @@ from analysis.probe_figure import plot_probes
 from analysis.probe_table import Row, markdown_table, write_rows
 from analysis.representations import EPISODES, ROWS, load_run, record
 from analysis.runs import Run, find_runs
-from records.whole_files import replace_file
+from records.whole_files import check_replaceable, replace_file
 
 
 def labelled_runs(folders: list[Path]) -> list[tuple[str, Run]]:
@@ -93,16 +93,18 @@ def _command(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--rows is {arguments.rows}; it must be at least --episodes, {arguments.episodes}"
         )
-    arguments.out.mkdir(parents=True, exist_ok=True)  # rather fail now than when all is played
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rows_path, table, figure = (arguments.out / f"probes.{kind}" for kind in ("csv", "md", "png"))
+    for path in (rows_path, table, figure):
+        check_replaceable(path)  # rather fail now than when all is played
     rows: list[Row] = []
     for label, run in labelled_runs(arguments.runs):
         print(f"{run.folder}: {label}, {run.level} ...", flush=True)
         rows += probe_run(label, run, arguments.episodes, arguments.rows, arguments.device)
-    table, figure = arguments.out / "probes.md", arguments.out / "probes.png"
-    write_rows(arguments.out / "probes.csv", rows)
+    write_rows(rows_path, rows)
     replace_file(table, markdown_table(rows).encode())
     plot_probes(rows, figure)
-    print(f"{markdown_table(rows)}\n{arguments.out / 'probes.csv'}\n{table}\n{figure}")
+    print(f"{markdown_table(rows)}\n{rows_path}\n{table}\n{figure}")
 
 
 if __name__ == "__main__":

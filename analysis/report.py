@@ -8,9 +8,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis.figure import save_figure
+from analysis.figure import check_figure_path, save_figure
 from analysis.statistics import Estimate
-from records.whole_files import replace_file, replaced_when_complete
+from records.whole_files import (
+    check_replaceable,
+    naming,
+    replace_file,
+    replaced_when_complete,
+)
 
 NOTHING = "–"
 
@@ -33,6 +38,13 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)
 
 
+def check_report_path(out: Path) -> None:
+    """Raise ValueError or OSError unless `save_report` can write `out` and the files beside it."""
+    check_figure_path(out)
+    for path in _tables(out):
+        check_replaceable(path)
+
+
 def save_report(
     out: Path, figure: Figure, text: str, records: Sequence[Mapping[str, Any]]
 ) -> list[Path]:
@@ -42,15 +54,20 @@ def save_report(
     Raises ValueError for an ending that is no figure's, OSError.
     """
     save_figure(figure, out)
-    text_path, table_path = out.with_suffix(".md"), out.with_suffix(".csv")
+    text_path, table_path = _tables(out)
     replace_file(text_path, f"{text}\n".encode())
     write_csv(table_path, list(records[0]), (map(_cell, record.values()) for record in records))
     return [out, text_path, table_path]
 
 
+def _tables(out: Path) -> tuple[Path, Path]:
+    return out.with_suffix(".md"), out.with_suffix(".csv")
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file whose cells `str` makes; missing folders are made. Raises OSError."""
     with (
+        naming(path),
         replaced_when_complete(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):

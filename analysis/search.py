@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from analysis.arms import BASELINE, NAMES
 from analysis.command_line import CommandLine
 from analysis.comparison import COMPARED, CPC
-from analysis.figure import add_caption, check_figure_path, house_style, new_figure
-from analysis.report import NOTHING, markdown, number, save_report
+from analysis.figure import add_caption, house_style, new_figure
+from analysis.report import NOTHING, check_report_path, markdown, number, save_report
 from analysis.scores import FINAL_SHARE
 from analysis.trials import SCORES, SEARCHED, Trial, point_text, read_trials, sign_test
 
@@ -192,7 +192,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> None:
-    check_figure_path(arguments.out)
+    check_report_path(arguments.out)
     trials, notes = read_trials(arguments.runs)
     text = report(trials, notes)
     written = save_report(arguments.out, search_figure(trials), text, records(trials))

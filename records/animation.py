@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from records.whole_files import naming, replaced_when_complete
+from records.whole_files import check_replaceable, naming, replaced_when_complete
 
 ENDINGS = (".mp4", ".webp", ".gif")
 WEBP_QUALITY = 50
 
 
-def check_ending(path: Path) -> None:
-    """Raise ValueError unless `path` can be written by `save_animation`."""
+def check_animation_path(path: Path) -> None:
+    """Raise ValueError or OSError unless `path` can be written by `save_animation`."""
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path} cannot be written; its name must end in {', '.join(ENDINGS)}.")
+    with naming(path):
+        path.parent.stat()  # a mistyped folder is not made
+    check_replaceable(path)
 
 
 @contextmanager
@@ -34,7 +37,6 @@ def film(path: Path, frames_per_second: float) -> Iterator[Callable[[NDArray[np.
         with naming(path):
             path.parent.stat()  # a mistyped folder is not made
             temporary = stack.enter_context(replaced_when_complete(path))
-            temporary.touch()  # ffmpeg would explain an unwritable file in many lines
             writer = imageio.get_writer(temporary, fps=frames_per_second, macro_block_size=2)
             stack.enter_context(closing(writer))
         yield writer.append_data
@@ -48,21 +50,19 @@ def save_animation(
     A file that is there is replaced when the new one is whole. Raises ValueError: another ending.
     OSError.
     """
-    check_ending(path)
+    check_animation_path(path)
     if path.suffix == ".mp4":
         with film(path, frames_per_second) as add:
             for picture in pictures:
                 add(picture)
         return
-    with naming(path):
-        path.parent.stat()  # a mistyped folder is not made
-        with replaced_when_complete(path) as temporary:
-            first, *others = (Image.fromarray(picture) for picture in pictures)
-            first.save(
-                temporary,
-                save_all=True,
-                append_images=others,
-                duration=round(1000 / frames_per_second),  # milliseconds
-                loop=0,
-                quality=WEBP_QUALITY,
-            )
+    with naming(path), replaced_when_complete(path) as temporary:
+        first, *others = (Image.fromarray(picture) for picture in pictures)
+        first.save(
+            temporary,
+            save_all=True,
+            append_images=others,
+            duration=round(1000 / frames_per_second),  # milliseconds
+            loop=0,
+            quality=WEBP_QUALITY,
+        )

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from records.whole_files import naming, replace_file
+from records.whole_files import check_replaceable, naming, replace_file
 
 VERSION = 2
 NAME = "latest.pt"
@@ -36,7 +36,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     torch.save({"version": VERSION, **state}, buffer)
     content = buffer.getvalue()
     trailer = f"\nsha256 {hashlib.sha256(content).hexdigest()}\n"
-    replace_file(path, content + trailer.encode())
+    # A link may name a checkpoint that is kept, to go on from there: that one stays.
+    replace_file(path, content + trailer.encode(), follow_links=False)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -113,13 +114,17 @@ def _recent_return(path: Path) -> float:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Let `target` name the content that `source` has now; a new `source` does not change it."""
+    """Let `target` name the content that `source` has now; a new `source` does not change it.
+
+    Raises OSError: `target` is there and no regular file, or cannot be written.
+    """
+    check_replaceable(target, follow_links=False)
     temporary = target.with_name(target.name + ".tmp")
     with naming(target):
         temporary.unlink(missing_ok=True)
         try:
             os.link(source, temporary)
         except OSError:  # exFAT and some network file systems have no links
-            replace_file(target, source.read_bytes())
+            replace_file(target, source.read_bytes(), follow_links=False)
         else:
             os.replace(temporary, target)

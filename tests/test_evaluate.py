@@ -186,6 +186,25 @@ def test_result_is_written_whole_or_not_at_all(monkeypatch, tmp_path, capsys, no
     assert Path("result.json").read_text() == before
 
 
+@pytest.mark.parametrize("setting", ["video=taken.mp4", "json=taken.mp4"])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_cannot_be_replaced_is_refused_before_playing(
+    setting, make, monkeypatch, tmp_path, capsys, no_figures
+):
+    monkeypatch.chdir(tmp_path)
+    for module in (learners, command):
+        monkeypatch.setattr(module, "make_vec_env", lambda config, n, **kw: RandomImages(n))
+    monkeypatch.setattr(command, "evaluate", lambda *_: pytest.fail("played"))
+    assert train("agent.network.encoder=shallow", "total_frames=60") == 0
+    make("taken.mp4")
+    capsys.readouterr()
+    assert command.main([str(FOLDER / "none/seed_1"), "episodes=2", setting]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "taken.mp4" in error
+    assert "it must be a" in error
+
+
 def test_count_of_episodes():
     text = io.StringIO()
     with EpisodeCount(17, Console(file=text, force_terminal=True, width=97)) as count:

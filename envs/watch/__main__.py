@@ -26,7 +26,7 @@ from envs import EnvConfig, first_wait, play
 from envs.frame_rate import STEPS_PER_SECOND
 from envs.watch.drawing import Picture, Score, one_agent, side_by_side
 from envs.watch.player import Player
-from records.animation import check_ending, save_animation
+from records.animation import check_animation_path, save_animation
 from records.failures import sentence
 
 MAX_AGENTS = 10
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.out is not None:
-            check_ending(options.out)
+            check_animation_path(options.out)
         if not 0 < options.seconds <= 3600:
             raise ValueError(f"--seconds is {options.seconds:g}; it must lie above 0, up to 3600.")
         if options.width is not None and not 64 <= options.width <= 3840:

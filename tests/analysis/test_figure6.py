@@ -98,9 +98,14 @@ def test_bad_input_is_one_sentence(
     make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = str(make_run("none", 1, [(1000, 1.0)]))
+    taken = tmp_path / "a.png"
+    taken.mkdir()
+    (tmp_path / "b.csv").mkdir()
     for arguments, complaint in (
         ([str(tmp_path / "nowhere")], "there is no folder"),
         ([done, "--out", "figure.gif"], "must end with one of .png, .pdf, .svg"),
+        ([done, "--out", str(taken)], f"{taken} is a folder; it must be a regular file"),
+        ([done, "--out", str(taken.with_name("b.png"))], "b.csv is a folder; it must be a regular"),
         ([str(make_run("none", 2, [(10, 1.0)]))], "none of the runs is finished"),
     ):
         assert main(arguments) == 2

@@ -71,6 +71,11 @@ def test_the_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([one, "--out", str(figure)]) == 0
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert "| A2C | 1.00 | 1.00 (1.00, 1 seed) |" in capsys.readouterr().out
+    (tmp_path / "taken.png").mkdir()
+    assert main([one, "--out", str(tmp_path / "taken.png")]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert f"{tmp_path / 'taken.png'} is a folder; it must be a regular file" in printed.err
     longer = str(make_run("cpc", 1, [(2000, 1.0)], total_frames=2000))
     assert main([one, longer]) == 2
     assert "runs of room_watermaze are of unequal length" in capsys.readouterr().err

@@ -167,6 +167,13 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert len({(row.network, row.code, row.fact) for row in rows}) == len(rows) == 4 * 9
 
 
+@pytest.mark.parametrize("name", ["probes.csv", "probes.md", "probes.png"])
+def test_tables_that_cannot_be_written_are_noticed_before_playing(name, tmp_path, capsys):
+    (tmp_path / name).mkdir()
+    assert probes.main(["nowhere", "--out", str(tmp_path)]) == 2
+    assert f"{tmp_path / name} is a folder; it must be a" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

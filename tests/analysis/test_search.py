@@ -193,14 +193,20 @@ def test_the_command(search: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_bad_input_is_one_sentence(
-    make_trial: Callable[..., Path], make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+    make_trial: Callable[..., Path],
+    make_run: MakeRun,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     alone = str(make_trial("none", 2, 1.0))
     bare = str(make_run("none", 1, [(1000, 1.0)]))
+    taken = tmp_path / "search.md"
+    taken.mkdir()
     for arguments, complaint in (
         ([alone], "there is no pair: A2C and A2C + CPC of one level with equal agent.entropy_cost"),
         ([bare], "has no setting 'agent.entropy_cost'"),
         ([alone, "--out", "search.gif"], "must end with one of .png, .pdf, .svg"),
+        ([alone, "--out", str(taken.with_suffix(".png"))], f"{taken} is a folder; it must be a"),
     ):
         assert main(arguments) == 2
         captured = capsys.readouterr()

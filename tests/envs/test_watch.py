@@ -178,6 +178,13 @@ def test_bad_input_is_explained_in_one_line(arguments, sentence, capsys):
     assert not os.listdir()
 
 
+def test_what_cannot_be_replaced_is_refused_before_the_agent_is_read(capsys):
+    os.mkdir("taken.webp")
+    assert command.main(["x", "--out", "taken.webp"]) == 2
+    line = "taken.webp is a folder; it must be a regular file, or not be there yet.\n"
+    assert capsys.readouterr().err == line
+
+
 def test_what_is_no_level_is_refused(capsys):
     run = write_run("env=gymnasium", "env.id=CartPole-v1")
     assert command.main([str(run)]) == 2

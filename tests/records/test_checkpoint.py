@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from typing import Any
 
 import pytest
@@ -143,3 +144,42 @@ def test_newest_and_best_checkpoints_are_kept(tmp_path, monkeypatch):
     save(19, [0.2])
     assert checkpoint.load(tmp_path / "best.pt")["learner"]["frames"] == 17
     assert checkpoint.load(tmp_path / "checkpoint_000000000019.pt")["learner"]["frames"] == 19
+
+
+def test_a_link_to_an_older_checkpoint_is_replaced_and_the_older_one_stays(tmp_path, monkeypatch):
+    """Whoever wants to go on from there sets such a link."""
+
+    def save(frames, mean):
+        state = {"learner": {"agent": {}, "frames": frames}, "metrics": {"recent_returns": [mean]}}
+        checkpoint.save(tmp_path / "latest.pt", state)
+        checkpoint.keep(tmp_path, frames, mean, 7)
+
+    def frames_of(name):
+        return checkpoint.load(tmp_path / name)["learner"]["frames"]
+
+    save(3, 0.5)
+    save(5, 0.2)
+    for name in ("latest.pt", "best.pt"):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).symlink_to("checkpoint_000000000003.pt")
+    save(7, 1.5)
+    save(11, 1.0)
+    names = ["best.pt", "checkpoint_000000000003.pt", "checkpoint_000000000007.pt", "latest.pt"]
+    assert [frames_of(name) for name in names] == [7, 3, 7, 11]
+    (tmp_path / "best.pt").unlink()
+    (tmp_path / "best.pt").symlink_to("checkpoint_000000000007.pt")
+    (tmp_path / "checkpoint_000000000013.pt").symlink_to("nowhere/that.pt")
+    monkeypatch.setattr(os, "link", full_disk)  # as where there are no links
+    save(13, 2.5)
+    assert [frames_of(name) for name in names] == [13, 3, 7, 13]
+
+
+def test_what_is_no_regular_file_is_no_checkpoints_name(tmp_path):
+    os.mkfifo(tmp_path / "best.pt")
+    checkpoint.save(tmp_path / "latest.pt", STATE)
+    with pytest.raises(OSError, match=r"best\.pt is no regular file"):
+        checkpoint.keep(tmp_path, 3, 1.5, 2)
+    (tmp_path / "best.pt").rename(tmp_path / "latest.pt")
+    with pytest.raises(OSError, match=r"latest\.pt is no regular file"):
+        checkpoint.save(tmp_path / "latest.pt", STATE)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "latest.pt").st_mode)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: any, and films."""
 
 import os
+import stat
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,7 +12,13 @@ import pytest
 from records.animation import film
 from records.processes import PREFIX
 from records.video import picture
-from records.whole_files import FORGOTTEN_S, naming, replace_file, replaced_when_complete
+from records.whole_files import (
+    FORGOTTEN_S,
+    check_replaceable,
+    naming,
+    replace_file,
+    replaced_when_complete,
+)
 
 FRAME = np.zeros((12, 16, 3), np.uint8)
 
@@ -24,6 +31,75 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["figure.png"]
+
+
+def test_what_is_no_regular_file_is_refused_before_the_work_and_named(tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    os.mkfifo(tmp_path / "fifo.mp4")
+    (tmp_path / "link.mp4").symlink_to("fifo.mp4")
+    (tmp_path / "circle.mp4").symlink_to("circle.mp4")
+    (tmp_path / "mistyped.mp4").symlink_to("nowhere/film.mp4")
+    (tmp_path / "file").touch()
+    there = sorted(os.listdir(tmp_path))
+    for name, complaint in (
+        ("folder.mp4", "is a folder; it must be a regular file, or not be there yet"),
+        ("fifo.mp4", "is no regular file; it must be a regular file"),
+        ("link.mp4", "is no regular file; it must be a regular file"),
+        ("circle.mp4", "Too many levels of symbolic links"),
+        ("mistyped.mp4", "No such file or directory"),
+        ("file/film.mp4", "Not a directory"),
+    ):
+        path = tmp_path / name
+        with pytest.raises(OSError, match=complaint) as caught:
+            check_replaceable(path)
+        assert str(path) in str(caught.value)
+        with pytest.raises(OSError, match=complaint) as caught, replaced_when_complete(path):
+            pytest.fail("this would have been lost")
+        assert str(path) in str(caught.value)
+        with pytest.raises(OSError, match=complaint):
+            replace_file(path, b"new")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "fifo.mp4").st_mode)
+    assert sorted(os.listdir(tmp_path)) == there
+
+
+def test_a_folder_that_takes_no_file_is_noticed_before_the_work(tmp_path, monkeypatch):
+    check_replaceable(tmp_path / "new" / "folder" / "x.json")
+    assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path
+    )  # root may write anywhere
+    with pytest.raises(PermissionError) as caught:
+        check_replaceable(tmp_path / "new" / "folder" / "x.json")
+    assert caught.value.filename == str(tmp_path / "new" / "folder" / "x.json")
+
+
+def test_what_goes_wrong_at_the_end_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "film.mp4"
+    with pytest.raises(IsADirectoryError) as caught, replaced_when_complete(path):
+        path.mkdir()
+    assert caught.value.filename == str(path)
+    assert caught.value.filename2 is None
+    assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+def test_a_link_stays_and_the_file_that_it_names_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "real.dat", tmp_path / "link.json"
+    link.symlink_to("elsewhere/real.dat")
+    for content in (b"there was none yet", b"new"):
+        replace_file(link, content)
+        assert link.is_symlink()
+        assert not real.is_symlink()
+        assert real.read_bytes() == content
+    with suppress(RuntimeError), replaced_when_complete(link) as temporary:
+        assert (temporary.parent, temporary.suffix) == (real.parent, ".json")
+        temporary.write_text("half")
+        raise RuntimeError
+    assert real.read_bytes() == b"new"
+    assert os.listdir(real.parent) == ["real.dat"]
+    replace_file(link, b"own", follow_links=False)
+    assert not link.is_symlink()
+    assert (link.read_bytes(), real.read_bytes()) == (b"own", b"new")
 
 
 def test_errors_name_the_file_but_keep_what_a_library_says(tmp_path):
