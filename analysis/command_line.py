@@ -52,11 +52,17 @@ class CommandLine(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
     def execute(self, command: Callable[[argparse.Namespace], None], argv: list[str] | None) -> int:
-        """Run `command` on the parsed arguments; bad input becomes a sentence and exit code 2."""
+        """Run `command` on the parsed arguments; return the exit code.
+
+        Bad input becomes a sentence and 2; Ctrl-C a line and 130.
+        """
         arguments = self.parse_args(argv)
         try:
             command(arguments)
         except (ValueError, OSError) as error:
             print(f"{self.prog}: {sentence(error)}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print("Ended by SIGINT.", file=sys.stderr)
+            return 130
         return 0

@@ -80,10 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         default=Path("probes"),
         help="where probes.csv, probes.md and probes.png are written (default: %(default)s)",
     )
-    try:
-        return parser.execute(_command, argv)
-    except KeyboardInterrupt:
-        return 130
+    return parser.execute(_command, argv)
 
 
 def _command(arguments: argparse.Namespace) -> None:

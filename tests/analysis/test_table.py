@@ -62,6 +62,17 @@ def test_unequal_lengths_are_told(make_run: MakeRun) -> None:
     assert cells(markdown_table(folders))[0][3] == "10.0–20.0"
 
 
+def test_ctrl_c_is_one_line(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(run_dirs: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis.table.markdown_table", interrupted)
+    assert main([str(make_run("none", 1))]) == 130
+    assert capsys.readouterr() == ("", "Ended by SIGINT.\n")
+
+
 def test_the_command_prints_the_same_table_whatever_the_order(
     make_run: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
