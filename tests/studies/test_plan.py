@@ -20,7 +20,7 @@ RESULTS = {  # of plans, in benchmarks/results
     "pilots_value": "pilots/value",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_capacity", "pilots_value", "strength_seekavoid"}
+NOT_RUN = {"explore_capacity", "pilots_value"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
