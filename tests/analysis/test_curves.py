@@ -276,6 +276,7 @@ def test_bad_input_is_one_sentence(
     damaged = make_run("none", 2)
     (damaged / "episodes.csv").write_text("frames,return\n1,2\n")
     (tmp_path / "file").write_text("")
+    below_a_file = str(tmp_path / "file" / "figure.png")
     for arguments, complaint in (
         ([str(tmp_path / "nowhere")], "there is no folder"),
         (
@@ -283,7 +284,7 @@ def test_bad_input_is_one_sentence(
             "must end with one of .png, .pdf, .svg",
         ),
         ([str(damaged)], "has no column 'successes'"),
-        ([str(run), "--out", str(tmp_path / "file" / "figure.png")], "exists: "),
+        ([str(run), "--out", below_a_file], f"Not a directory: {below_a_file}"),
     ):
         assert main(arguments) == 2
         captured = capsys.readouterr()
