@@ -7,7 +7,7 @@ the loss leaves depends on the level and, for CPC, on the negatives.
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,9 @@ import numpy as np
 from analysis.arms import BASELINE, Arm, group_arms
 from analysis.command_line import CommandLine
 from analysis.report import NOTHING, markdown, number
-from analysis.runs import Run, column_names, find_runs, read_table
-from analysis.scores import FINAL_SHARE
+from analysis.runs import Run, find_runs
+from analysis.scores import FINAL_SHARE, final_mean, progress_columns
 from analysis.statistics import FloatArray, mean_of_known
-from records.file_names import PROGRESS_FILE
 
 HEADER = ("level", "runs", "seeds", "gradient, share of A2C's", "accuracy", "chance")
 NOTE = (
@@ -32,24 +31,14 @@ NORMS = ("grad_norm_aux_trunk", "grad_norm_a2c_trunk")
 
 def gradient_share(run: Run) -> float:
     """The auxiliary loss's gradient on encoder and LSTM / A2C's, median; NaN if not recorded."""
-    aux, a2c = _columns(run, NORMS)
+    aux, a2c = progress_columns(run, NORMS)
     known = (a2c > 0) & ~np.isnan(aux)  # most rows have neither: they are measured now and then
     return float(np.median(aux[known] / a2c[known])) if known.any() else float("nan")
 
 
 def final_accuracy(run: Run) -> tuple[float, float]:
     """InfoNCE's accuracy over the last tenth of the frames, and chance; NaN if not recorded."""
-    frames, accuracy, chance = _columns(run, ("frames", "aux/accuracy", "aux/chance"))
-    late = frames > (1 - FINAL_SHARE) * run.frames
-    return mean_of_known(accuracy[late]), mean_of_known(chance[late])
-
-
-def _columns(run: Run, names: Sequence[str]) -> list[FloatArray]:
-    """Columns of progress.csv, [N] each; empty where the run has not recorded all of them."""
-    path = run.folder / PROGRESS_FILE
-    if not path.is_file() or not set(names) <= set(column_names(path)):
-        return [np.empty(0) for _ in names]
-    return list(read_table(path, names).values())
+    return final_mean(run, "aux/accuracy"), final_mean(run, "aux/chance")
 
 
 def markdown_table(run_dirs: Iterable[Path]) -> str:

@@ -1,6 +1,6 @@
 """What one run reached: its final return, its whole curve as one number, its successes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +61,21 @@ def success_share(run: Run) -> float:
 
 def final_entropy(run: Run) -> float:
     """The policy's mean entropy (nats) over the last tenth; NaN if it is not recorded."""
+    return final_mean(run, "entropy")
+
+
+def final_mean(run: Run, name: str) -> float:
+    """Mean over the last tenth of a column of progress.csv; NaN if it is not recorded."""
+    frames, values = progress_columns(run, ("frames", name))
+    return mean_of_known(values[frames > (1 - FINAL_SHARE) * run.frames])
+
+
+def progress_columns(run: Run, names: Sequence[str]) -> list[FloatArray]:
+    """Columns of progress.csv, [N] each; empty where the run has not recorded all of them."""
     path = run.folder / PROGRESS_FILE
-    if not path.is_file() or "entropy" not in column_names(path):
-        return float("nan")
-    frames, entropy = read_table(path, ("frames", "entropy")).values()
-    late = frames > (1 - FINAL_SHARE) * run.frames
-    return mean_of_known(entropy[late])
+    if not path.is_file() or not set(names) <= set(column_names(path)):
+        return [np.empty(0) for _ in names]
+    return list(read_table(path, names).values())
 
 
 def area(run: Run) -> float:

@@ -69,18 +69,16 @@ def read_config(path: Path) -> dict[str, Any]:
     # ValueError: no text, or a date that is none; RecursionError: nested too deeply
     except (yaml.YAMLError, ValueError, RecursionError, IsADirectoryError):
         content = None
-    if not isinstance(content, dict) or not _are_settings(content):
+    if not isinstance(content, dict) or not _names_are_texts(content):
         raise ValueError(f"{file} cannot be read as settings.")
     return content
 
 
-def _are_settings(content: Mapping[Any, Any]) -> bool:
-    """Whether all names are texts, and nothing is a part of itself."""
-    try:
-        flattened(content)
-    except (TypeError, RecursionError):
-        return False
-    return True
+def _names_are_texts(settings: Mapping[Any, Any]) -> bool:
+    return all(
+        isinstance(key, str) and (not isinstance(value, Mapping) or _names_are_texts(value))
+        for key, value in settings.items()
+    )
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, Any, Any] | None:

@@ -103,7 +103,7 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def _target(path: Path, follow_links: bool = True) -> Path:
+def _target(path: Path, follow_links: bool) -> Path:
     """The file that writing `path` replaces. Raises OSError: what is there is no regular file."""
     with naming(path):
         with suppress(FileNotFoundError):
