@@ -83,5 +83,10 @@ def _as_text(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_as_text, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{quoted(str(k))}:{_as_text(v)}' for k, v in value.items())}}}"
+        return f"{{{','.join(f'{_key(k)}:{_as_text(v)}' for k, v in value.items())}}}"
     return quoted(str(value))
+
+
+def _key(key: Any) -> str:
+    """A key in Hydra's grammar, which has quoted values but no quoted keys."""
+    return re.sub(r"[\\()\[\]{}:=, \t]", r"\\\g<0>", str(key))

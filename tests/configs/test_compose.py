@@ -1,11 +1,9 @@
-"""Command lines to runs: settings, sweeps, files of settings, and what aux=none ignores."""
+"""Command lines to runs: settings, sweeps, and what aux=none ignores."""
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -221,89 +219,10 @@ def test_pattern_is_answered_with_the_list():
         compose_runs(["aux=glob(*)"], multirun=True)
 
 
-def test_file_of_settings_comes_before_those_beside_it(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "env: gymnasium\nenv.id: X-v0\nseed: 3\nthreads: null\naux: {name: cpc, horizon: 7}\n"
-        "env.wrappers: {extra: [a.B, c.D], greyscale: true}\nenv.kwargs: {mode: it's, size: 1e-3}\n"
-    )
-    config = one("aux.horizon=11", str(path), "seed=5")
-    assert (config.seed, config.threads, config.aux.name, config.aux.horizon) == (
-        5,
-        None,
-        "cpc",
-        11,
-    )
-    assert (config.env.wrappers.extra, config.env.wrappers.greyscale) == (["a.B", "c.D"], True)
-    assert config.env.kwargs == {"mode": "it's", "size": 1e-3}
-    config = one("agent=sb3_a2c", "agent.gamma=0.5", "tag=x")
-    path.write_text(yaml.safe_dump(dataclasses.asdict(config) | {"starts": [{"frames": 0}]}))
-    assert one(str(path)) == config
-    config = one("aux=cpc", "preset=own", "agent.unroll_length=41")
-    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
-    assert one(str(path)) == config
-
-
-def test_a_group_beside_a_file_takes_the_place_of_the_files(tmp_path):
-    """A run's own config.yaml, say: what is chosen on the command line is what is trained."""
-    config = one("env=gymnasium", "env.id=X-v0", "aux=cpc", "aux.horizon=7", "seed=3")
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
-    env = "env=seekavoid_arena_01"
-    assert one(str(path), env, "aux=none", "agent=a2c") == one(
-        env, "aux=none", "agent=a2c", "seed=3", "total_frames=2e7", "env.num_envs=32"
-    )
-    assert one(str(path), "aux=cpc_action").aux == one("aux=cpc_action").aux
-    assert one(str(path), "aux.horizon=9").aux == dataclasses.replace(config.aux, horizon=9)
-    assert one(str(path), "agent.discount=0.9").preset == config.preset
-    assert (
-        one(str(path), "agent=a2c").agent == one("env=gymnasium", "env.id=X-v0", "agent=a2c").agent
-    )
-
-
-def test_numbers_in_a_file_are_those_of_the_command_line(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("total_frames: 2e6\nagent.learning_rate: 1e-3\nagent: a2c\ntag: '1e-3'\n")
-    config = one(str(path))
-    assert (config.total_frames, config.agent.learning_rate, config.tag) == (
-        2_000_000,
-        1e-3,
-        "1e-3",
-    )
-
-
-def test_a_run_of_sb3s_agent_under_a_name_of_its_own_is_a_file_of_settings(tmp_path):
-    config = one("agent=sb3_a2c", "agent.n_steps=7", "preset=mine")
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(dataclasses.asdict(config)))
-    assert one(str(path)) == config
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\xff", b"a: [", b"- 1", b"seed", b"3: 4", b"[" * 1500, b"a b: 1",
-        b"env: &e {x: *e}", b"env.kwargs: &k {x: [*k]}", b"env.wrappers.extra: &l [*l]",
-    ],
-)  # fmt: skip
-def test_what_is_no_file_of_settings_is_refused(content, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"mine\.yaml") as caught:
-        compose_runs([str(path)])
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("argument", ["seed", "=1", "~seed", "seed=1,2,", "--seed=1", "seed=[1"])
 def test_what_is_no_setting_is_refused(argument):
     with pytest.raises(ValueError, match=r"is not a setting; write key=value"):
         compose_runs([argument])
-
-
-def test_a_value_may_stand_in_a_file_of_settings_twice(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("env: gymnasium\nenv.id: X-v0\nenv.kwargs: {one: &x {size: 7}, two: *x}\n")
-    assert one(str(path)).env.kwargs == {"one": {"size": 7}, "two": {"size": 7}}
 
 
 @pytest.mark.parametrize(
