@@ -14,13 +14,13 @@ PLANS = ROOT / "studies" / "plans"
 RESULTS = {  # of plans, in benchmarks/results
     "study_lasertag": "study",
     "strength_seekavoid": "strength",
+    "explore_deep": "explore_limits",
     "pilots": "pilots/strength",
     "pilots_clip": "pilots/clip",
     "pilots_explore": "pilots/explore",
-    "pilots_value": "pilots/value",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_capacity", "pilots_value"}
+NOT_RUN = {"explore_deep", "explore_limits"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
