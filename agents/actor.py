@@ -56,8 +56,8 @@ class Actor:
         self._arrays = {name: getattr(host_rollout, name).numpy() for name in (*inputs, *outcomes)}
         self._network = network
         self._uploads = SideStream(device_rollout.obs.device)
-        # The memory before the next rollout's row 0, and after the last row that was acted on.
-        self.core_state = self._memory = agent.initial_state(envs.num_envs)
+        # Before the next rollout's row 0, and after the last row that was acted on.
+        self.core_state = self._latest_core_state = agent.initial_state(envs.num_envs)
         self.tracker = EpisodeTracker(envs.num_envs, stagger=True)
 
     def start(self, seeds: Sequence[int]) -> None:
@@ -82,7 +82,7 @@ class Actor:
         exponential_noise: [B, A] on the network's device; see `passes.sample_actions`.
         """
         self._uploads.finish()
-        self._memory = self._network.act(t, exponential_noise)
+        self._latest_core_state = self._network.act(t, exponential_noise)
         if self.device_rollout is not self.host_rollout:
             # Waits for the device: the environments need the actions now.
             self.host_rollout.action[t] = self.device_rollout.action[t]
@@ -143,7 +143,7 @@ class Actor:
             self.host_rollout.action[t].to(to).unsqueeze(0),
             last_reward.to(to).unsqueeze(0),
             torch.zeros(1, self.envs.num_envs, dtype=torch.bool),
-            self._memory,
+            self._latest_core_state,
         )
         value = output.value[0].cpu()  # [B]
         truncated = torch.from_numpy(result.truncated & ~result.terminated)
@@ -168,8 +168,8 @@ class Actor:
         """Continue as the actor that `state` was taken from would have."""
         self.envs.set_state({k: v.numpy() for k, v in state["envs"].items()})
         device = self.device_rollout.hidden.device
-        memory = {k: v.to(device) for k, v in state["core_state"].items()}
-        self.core_state = CoreState(**memory)
+        core_state = {k: v.to(device) for k, v in state["core_state"].items()}
+        self.core_state = CoreState(**core_state)
         for name in ("obs", "is_first", "last_action", "last_reward"):
             getattr(self.host_rollout, name)[-1] = state[name]
         vars(self.tracker).update(state["tracker"])
@@ -281,7 +281,7 @@ class Shard:
             own.copy_(gradient)
 
     def metrics(self) -> dict[str, float]:
-        """What the environments have to report of themselves; see records.metrics."""
+        """What the environments have to report of themselves; see `Learner.metrics`."""
         if not isinstance(self.envs, GroupedEnv):
             return {}
         return {"env/worker_restarts": float(self.envs.worker_restarts)}

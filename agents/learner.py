@@ -64,7 +64,7 @@ class Learner:
             actions), or returns None for plain A2C. The head is a module (embedding [T+1,B,E],
             context [T+1,B,H], action [T,B], is_first [T+1,B], generator) -> (mean loss, metrics).
         aux_weight: scales the gradient of the auxiliary loss on embeddings and contexts.
-        total_frames: environment frames to train; the learning rate falls to 0 by then.
+        total_frames: environment frames to train.
         seed: of parameters, environments, actions and the auxiliary loss.
         device: where the network runs.
         num_threads: cores that share the work on a CPU, at most one per environment.
@@ -122,8 +122,6 @@ class Learner:
             self.aux = None if aux is None else aux.to(device)
         chosen = choose_pass(self.agent, obs_space, B, fast=fast, graph=config.compile)
         self.passes = {"agent": chosen.name}
-        if ranks.world_size > 1:
-            self.passes["ranks"] = str(ranks.world_size)
         if self.aux is not None:
             self.passes["aux"] = getattr(self.aux, "pass_name", "plain")
         self._a2c_loss = a2c_loss

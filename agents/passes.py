@@ -30,8 +30,8 @@ class Pass(Protocol):
     def select_envs(self, start: int, stop: int) -> Self:
         """The pass that acts in environments start..stop-1, for this one to learn from."""
 
-    def begin(self, memory: CoreState) -> None:
-        """Open a rollout; `memory` is that before row 0."""
+    def begin(self, core_state: CoreState) -> None:
+        """Open a rollout; `core_state` is that before row 0."""
 
     def act(self, t: int, exponential_noise: Tensor) -> CoreState:
         """Read row t's obs, is_first, last_action and last_reward; write its action and embedding.
@@ -85,32 +85,32 @@ class PlainPass:
         """See `Pass`."""
         return type(self)(self._agent, self._rollout.select_envs(start, stop))
 
-    def begin(self, memory: CoreState) -> None:
+    def begin(self, core_state: CoreState) -> None:
         """See `Pass`."""
-        self._memory = memory
-        self._rollout.hidden.copy_(memory.hidden)
-        self._rollout.cell.copy_(memory.cell)
+        self._core_state = core_state
+        self._rollout.hidden.copy_(core_state.hidden)
+        self._rollout.cell.copy_(core_state.cell)
 
     @torch.no_grad()
     def act(self, t: int, exponential_noise: Tensor) -> CoreState:
         """See `Pass`."""
         self._encode(t)
         rollout, row = self._rollout, slice(t, t + 1)
-        output, self._memory = self._agent.unroll_core(
+        output, self._core_state = self._agent.unroll_core(
             rollout.embedding[row],
             rollout.last_action[row],
             rollout.last_reward[row],
             rollout.is_first[row],
-            self._memory,
+            self._core_state,
         )
         rollout.action[t] = sample_actions(output.logits[0], exponential_noise)
-        return self._memory
+        return self._core_state
 
     @torch.no_grad()
     def finish(self) -> CoreState:
         """See `Pass`."""
         self._encode(len(self._rollout.action))
-        return self._memory
+        return self._core_state
 
     def _encode(self, t: int) -> None:
         """Embed row t."""

@@ -28,7 +28,7 @@ class Rollout(NamedTuple):
     reward: Tensor  # [T, B] float32, as the loss sees it (clipped if so configured)
     discount: Tensor  # [T, B] float32
     valid: Tensor  # [T, B] bool, always on the host
-    hidden: Tensor  # [B, H] float32, the LSTM's memory before row 0
+    hidden: Tensor  # [B, H] float32, the core's state before row 0, see `CoreState`
     cell: Tensor  # [B, H] float32
     embedding: Tensor  # [T+1, B, E] float32, what the encoder made of obs
 
@@ -64,9 +64,11 @@ class Rollout(NamedTuple):
 
     def select_envs(self, start: int, stop: int) -> Self:
         """View of environments start..stop-1."""
-        memory = {"hidden": self.hidden[start:stop], "cell": self.cell[start:stop]}
-        rows = {name: x[:, start:stop] for name, x in self._asdict().items() if name not in memory}
-        return type(self)(**rows, **memory)
+        core_state = {"hidden": self.hidden[start:stop], "cell": self.cell[start:stop]}
+        rows = {
+            name: x[:, start:stop] for name, x in self._asdict().items() if name not in core_state
+        }
+        return type(self)(**rows, **core_state)
 
 
 class Batch(NamedTuple):

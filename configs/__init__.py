@@ -4,14 +4,13 @@ from configs.compose import RunRequest, compose_runs, parse_runs
 from configs.evaluation import EvaluationSettings, parse_evaluation
 from configs.from_mapping import from_mapping
 from configs.learners import AnyLearner, load_agent, make_learner, play_evaluation, take_weights
-from configs.run_config import ResumeConfig, RunConfig
+from configs.run_config import RunConfig
 from configs.stored_run import config_of_run
 from configs.trained_run import TrainedRun
 
 __all__ = [
     "AnyLearner",
     "EvaluationSettings",
-    "ResumeConfig",
     "RunConfig",
     "RunRequest",
     "TrainedRun",

@@ -23,7 +23,7 @@ class Pairs(NamedTuple):
     anchors: Tensor  # i64 [A], t
     target_rows: Tensor  # i64 [K, A], t+k
     valid: Tensor  # bool [K, A, B]
-    num_pairs: Tensor  # [K], valid ones
+    num_pairs: Tensor  # [K], valid ones; with `own_share`, their share of the whole batch's
 
 
 class PairLosses(NamedTuple):

@@ -15,7 +15,6 @@ from envs.config import (
     ALIASES,
     LEVEL_STEPS,
     LEVELS,
-    WORKER_TIMEOUT_S,
     EnvConfig,
     canonical_level,
     frames_per_step,
@@ -86,7 +85,7 @@ def _make_pool(config: EnvConfig, num_envs: int, stagger: bool, num_threads: int
         num_envs,
         envs_per_worker=per_worker,
         stagger=stagger,
-        timeout_s=config.worker_timeout_s or WORKER_TIMEOUT_S,
+        timeout_s=config.worker_patience_s,
     )
 
 

@@ -132,8 +132,15 @@ class RunFolder:
             return
         starts = read_config(self.path).get("starts") if frames > 0 else None
         starts = list(starts) if isinstance(starts, list) else []
-        start = {"frames": frames, "passes": dict(passes), "machine": machine(device, threads)}
-        starts.append({**start, "versions": versions(), "git": git_state()})
+        starts.append(
+            {
+                "frames": frames,
+                "passes": dict(passes),
+                "machine": {**machine(device, threads), "ranks": self._ranks.world_size},
+                "versions": versions(),
+                "git": git_state(),
+            }
+        )
         text = yaml.safe_dump({**settings, "starts": starts}, sort_keys=False)
         replace_file(self.config_path, text.encode())
 

@@ -37,15 +37,15 @@ def difference(
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.add_(0.05 * noise.to(parameter.device))
     rollout = _random_rollout(agent, obs_space, B, generator)
-    memory = CoreState(*_on(agent, torch.randn(2, B, agent.hidden_size, generator=generator)))
+    core_state = CoreState(*_on(agent, torch.randn(2, B, agent.hidden_size, generator=generator)))
     noise = _on(agent, torch.empty(T, B, agent.num_actions).exponential_(generator=generator))
     like = (agent.num_actions,), (), (agent.hidden_size,), (agent.hidden_size,)
     grad = AgentOutput(
         *(_on(agent, torch.randn(T + 1, B, *shape, generator=generator)) for shape in like)
     )
-    plain = _run(PlainPass, agent, _copy(rollout), memory, noise, grad)
+    plain = _run(PlainPass, agent, _copy(rollout), core_state, noise, grad)
     try:
-        found = _run(make_pass, agent, _copy(rollout), memory, noise, grad)
+        found = _run(make_pass, agent, _copy(rollout), core_state, noise, grad)
     except Exception as error:  # whatever it is, the plain pass works
         return f"fails ({type(error).__name__}: {error})"
     if found.keys() != plain.keys():
@@ -61,7 +61,7 @@ def _run(
     make_pass: Callable[[Agent, Rollout], Pass],
     agent: Agent,
     rollout: Rollout,
-    memory: CoreState,
+    core_state: CoreState,
     noise: Tensor,
     grad: AgentOutput,
 ) -> dict[str, Tensor]:
@@ -69,12 +69,12 @@ def _run(
     whole = make_pass(agent, rollout)
     part = whole.select_envs(0, noise.shape[1])
     with torch.no_grad(), agent.autocast():
-        part.begin(memory)
+        part.begin(core_state)
         for t in range(T):
             part.act(t, noise[t])
-        memory = part.finish()
+        core_state = part.finish()
     if isinstance(agent.core, nn.Identity):
-        memory = CoreState(*(torch.zeros_like(x) for x in memory))  # nobody reads it
+        core_state = CoreState(*(torch.zeros_like(x) for x in core_state))  # nobody reads it
     output = whole.outputs()
     gradients = whole.gradients(grad)
     scores = output.logits[:-1].softmax(-1) / noise  # [T, B, A]
@@ -87,7 +87,7 @@ def _run(
         "the contexts": output.context,
         "the logits": output.logits,
         "the values": output.value,
-        "the memory": torch.cat(memory),
+        "the memory": torch.cat(core_state),
         "the choice of actions": 1.0 + missed,
         **{f"the gradient of {name}": gradient for (name, _), gradient in of_parameters},
     }

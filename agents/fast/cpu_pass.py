@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from agents.encoders import ShallowEncoder
 from agents.fast import shallow_encoder
 from agents.fast.lstm import KeptLSTM
-from agents.fast.sampling import sample_actions
+from agents.fast.sampling import apply_policy_head
 from agents.fast.shallow_encoder import KeptShallowEncoder
 from agents.fast.stock import is_stock
 from agents.networks import Agent, AgentOutput, CoreState, LSTMCore
@@ -75,13 +75,13 @@ class CpuPass(PlainPass):
         part._look_at(self._rollout.select_envs(start, stop))
         return part
 
-    def begin(self, memory: CoreState) -> None:
+    def begin(self, core_state: CoreState) -> None:
         """See `Pass`."""
-        super().begin(memory)
+        super().begin(core_state)
         if self._encoder is not None:
             self._encoder.begin()
         if self._lstm is not None:
-            self._lstm.begin(memory)
+            self._lstm.begin(core_state)
             policy = self._agent.policy
             self._policy_weight = policy.weight.detach().contiguous().numpy()
             self._policy_bias = policy.bias.detach().numpy()
@@ -91,25 +91,25 @@ class CpuPass(PlainPass):
         if self._lstm is None:
             return super().act(t, exponential_noise)
         self._encode(t)
-        context, memory = self._run_lstm(self._lstm, t)
-        sample_actions(
+        context, core_state = self._run_lstm(self._lstm, t)
+        apply_policy_head(
             context.numpy(),
             self._policy_weight,
             self._policy_bias,
             exponential_noise.numpy(),
             self._arrays["action"][t],
         )
-        return memory
+        return core_state
 
     def finish(self) -> CoreState:
         """See `Pass`."""
-        memory = super().finish()
+        core_state = super().finish()
         if self._lstm is not None:
             T = len(self._rollout.action)
             # The last row's context is for the bootstrap value: the next rollout runs it again.
-            memory = CoreState(*(x.clone() for x in self._lstm.memory(T)))
+            core_state = CoreState(*(x.clone() for x in self._lstm.core_state(T)))
             self._run_lstm(self._lstm, T)
-        return memory
+        return core_state
 
     def _encode(self, t: int) -> None:
         if self._encoder is None:

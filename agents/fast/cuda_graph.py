@@ -57,16 +57,16 @@ class CudaGraphPass(PlainPass):
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
         self._is_first = torch.zeros(B, dtype=torch.bool, device=device)
         self._noise = torch.ones(B, self._agent.num_actions, device=device)
-        self._memory = self._agent.initial_state(B)
+        self._core_state = self._agent.initial_state(B)
         self._no_reset = torch.zeros(1, B, dtype=torch.bool)  # on the host
         self._replay = capture(self._compute, device)
 
-    def begin(self, memory: CoreState) -> None:
+    def begin(self, core_state: CoreState) -> None:
         """See `Pass`."""
-        own = self._memory
-        super().begin(memory)
-        self._memory = own  # the graph's own tensors, in their place
-        for kept, given in zip(own, memory, strict=True):
+        own = self._core_state
+        super().begin(core_state)
+        self._core_state = own  # the graph's own tensors, in their place
+        for kept, given in zip(own, core_state, strict=True):
             kept.copy_(given)
 
     def act(self, t: int, exponential_noise: Tensor) -> CoreState:
@@ -75,7 +75,7 @@ class CudaGraphPass(PlainPass):
         self._is_first.copy_(self._rollout.is_first[t], non_blocking=True)
         self._noise.copy_(exponential_noise)
         self._replay()
-        return self._memory
+        return self._core_state
 
     def finish(self) -> CoreState:
         """See `Pass`."""
@@ -91,13 +91,13 @@ class CudaGraphPass(PlainPass):
         )
         # `Agent` decides on the host whether memory is emptied. A graph has no ifs: always choose.
         reset = self._is_first.unsqueeze(-1)  # [B, 1]
-        memory = CoreState(*(torch.where(reset, 0.0, x) for x in self._memory))
+        core_state = CoreState(*(torch.where(reset, 0.0, x) for x in self._core_state))
         embedding = agent.encode(obs)  # [1, B, E]
-        output, memory = agent.unroll_core(
-            embedding, last_action, last_reward, self._no_reset, memory
+        output, core_state = agent.unroll_core(
+            embedding, last_action, last_reward, self._no_reset, core_state
         )
         action = sample_actions(output.logits[0], self._noise)
         rollout.embedding.index_copy_(0, self._row, embedding)
         rollout.action.index_copy_(0, self._row, action.unsqueeze(0))
-        for own, new in zip(self._memory, memory, strict=True):
+        for own, new in zip(self._core_state, core_state, strict=True):
             own.copy_(new)

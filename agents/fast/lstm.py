@@ -25,7 +25,7 @@ class _Row(NamedTuple):
     context: Tensor  # [B, H] h_t
     before: tuple[NDArray[np.float32], ...]  # x_t and h_{t-1}, c_{t-1}
     arrays: tuple[NDArray[np.float32], ...]  # gates, c_{t-1}, c_t, tanh(c_t), h_t, h_t once more
-    memory: CoreState  # h_t and c_t, the memory after this row
+    core_state: CoreState  # h_t and c_t, the memory after this row
 
 
 class KeptLSTM:
@@ -75,15 +75,15 @@ class KeptLSTM:
 
     def _row(self, t: int) -> _Row:
         inputs, gates, context = self.inputs[t], self.gates[t], self.context[t]
-        memory = self.memory(t + 1)
-        kept = gates, self.cell[t], memory.cell, self.tanh_cell[t], context, memory.hidden
+        core_state = self.core_state(t + 1)
+        kept = gates, self.cell[t], core_state.cell, self.tanh_cell[t], context, core_state.hidden
         return _Row(
             inputs=inputs,
             gates=gates,
             context=context,
             before=(inputs.numpy(), self.cell[t].numpy()),
             arrays=tuple(x.numpy() for x in kept),
-            memory=memory,
+            core_state=core_state,
         )
 
     def select_envs(self, start: int, stop: int) -> Self:
@@ -94,13 +94,13 @@ class KeptLSTM:
         part._keep(*(x[:, start:stop] for x in kept))
         return part
 
-    def memory(self, t: int) -> CoreState:
+    def core_state(self, t: int) -> CoreState:
         """Views of the memory before row t, which is 0..T+1."""
         return CoreState(self.inputs[t, :, self._lstm.input_size :], self.cell[t])
 
-    def begin(self, memory: CoreState) -> None:
+    def begin(self, core_state: CoreState) -> None:
         """Open a rollout, with the memory before row 0 and the parameters as they are now."""
-        for row, given in zip(self.memory(0), memory, strict=True):
+        for row, given in zip(self.core_state(0), core_state, strict=True):
             row.copy_(given)
         weight_ih, weight_hh, bias_ih, bias_hh = (p.detach() for p in self._lstm.parameters())
         weight = torch.cat([weight_ih, weight_hh], dim=1)  # [4H, I+H]
@@ -122,7 +122,7 @@ class KeptLSTM:
         write_inputs(*row.before, embedding.numpy(), is_first, last_action, last_reward)
         self._layer(row.inputs, row.gates)
         run_gates(*row.arrays)
-        return row.context, row.memory
+        return row.context, row.core_state
 
     def gradients(self, grad_context: Tensor, is_first: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Gradients of the embeddings [T+1, B, E] and of the LSTM's parameters, in their order.

@@ -9,7 +9,7 @@ from compiled.cache import kernel
 
 # Sums may be reordered, for vectors.
 @kernel(fastmath={"reassoc", "contract"})
-def sample_actions(
+def apply_policy_head(
     context: Any, weight: Any, bias: Any, exponential_noise: Any, action: Any
 ) -> None:
     """Apply the policy head and choose actions, as `passes.sample_actions` does.

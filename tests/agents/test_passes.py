@@ -39,13 +39,13 @@ def run_rollout(cls, encoder, core, precision):
     rollout.is_first.copy_(torch.rand(T + 1, B) < 0.3)
     rollout.last_action.random_(0, A).masked_fill_(rollout.is_first, -1)
     rollout.last_reward.uniform_(-1, 1).masked_fill_(rollout.is_first, 0)
-    memory = CoreState(*torch.randn(2, B, HIDDEN).unbind())
+    core_state = CoreState(*torch.randn(2, B, HIDDEN).unbind())
     noise = torch.empty(T, B, A).exponential_()
     whole = PlainPass(agent, rollout)
     parts = [whole.select_envs(0, 2), whole.select_envs(2, B)]
     ends = []
     for part, own in zip(parts, (slice(0, 2), slice(2, B)), strict=True):
-        part.begin(CoreState(*(x[own] for x in memory)))
+        part.begin(CoreState(*(x[own] for x in core_state)))
         for t in range(T):
             part.act(t, noise[t, own])
         ends.append(part.finish())
@@ -53,8 +53,8 @@ def run_rollout(cls, encoder, core, precision):
     grad = AgentOutput(*(torch.randn_like(x) for x in output))
     gradients = [whole.gradients(grad, retain_graph=True) for _ in range(2)][-1]
     rows = rollout.obs, rollout.last_action, rollout.last_reward, rollout.is_first
-    expected, _ = agent.unroll(*rows, memory)
-    _, end = agent.unroll(*(x[:-1] for x in rows), memory)
+    expected, _ = agent.unroll(*rows, core_state)
+    _, end = agent.unroll(*(x[:-1] for x in rows), core_state)
     known = [(x, g) for x, g in zip(expected, grad, strict=True) if x.requires_grad]
     truth = torch.autograd.grad(
         [x for x, _ in known], list(agent.parameters()), [g for _, g in known],

@@ -236,7 +236,7 @@ def spoiled(kernel, place):
         (lstm, "run_gates", 4, "the contexts"),
         (lstm, "write_inputs", 1, "the contexts"),
         (lstm, "gate_gradients", 5, "the gradient of encoder.conv1.weight"),
-        (cpu_pass, "sample_actions", 4, "the choice of actions"),
+        (cpu_pass, "apply_policy_head", 4, "the choice of actions"),
     ],
 )
 def test_a_broken_kernel_is_caught_at_the_start(module, name, place, differs, monkeypatch, caplog):

@@ -58,7 +58,7 @@ def test_memory_is_that_of_the_unroll():
     for t in range(1, T + 1):
         rows = [x[:t] for x in inputs[:-1]]
         _, expected = agent.unroll_core(*rows, inputs[-1])
-        hidden, cell = lstm.memory(t)
+        hidden, cell = lstm.core_state(t)
         going_on = ~inputs[3][t]
         torch.testing.assert_close(hidden[going_on], expected.hidden[going_on])
         torch.testing.assert_close(cell[going_on], expected.cell[going_on])
