@@ -24,6 +24,7 @@ from pathlib import Path
 
 from agents.devices import available_cores, prepare_cpu
 from agents.episodes import Episode
+from agents.evaluation import EpisodesLostError
 from agents.parallel.process import ShardError
 from agents.parallel.ranks import ALONE, RankError, Ranks
 from agents.parallel.torchrun import code_after_signal, exit_at_once, first_rank_prints, join_ranks
@@ -82,10 +83,21 @@ def run(argv: list[str] | None, signals: StopSignals, ranks: Ranks) -> int:
             )
         if len(requests) > 1:
             requests = [refused(request) for request in requests]
-        codes = run_requests(requests, signals, ranks)
     except (ValueError, OSError) as error:
         tell(error, "", ranks)
         return MISTAKE
+    for request in requests:  # all mistakes, before the first run starts
+        if request.error is not None:
+            tell(request.error, request.name, ranks)
+    settings = requests[0].settings
+    unused = [s for s in settings if s.startswith("aux.")]
+    if unused and not any(s.startswith(("aux=", "aux.name=")) for s in settings):
+        print(f"Without aux=cpc this changes nothing: {' '.join(unused)}", flush=True)
+    codes = []
+    for number, request in enumerate(requests, 1):
+        if request.config is not None and len(requests) > 1:
+            print(f"Run {number} of {len(requests)}: {request.name}", flush=True)
+        codes.append(run_request(request, signals, ranks))
     if len(requests) > 1:
         without = [r.name for r, code in zip(requests, codes, strict=True) if code != 0]
         but = f", without {'; '.join(without)}" if without else ""
@@ -104,34 +116,14 @@ def refused(request: RunRequest) -> RunRequest:
     return request
 
 
-def run_requests(requests: list[RunRequest], signals: StopSignals, ranks: Ranks) -> list[int]:
-    """Train all runs, one after the other; return the exit code of each.
-
-    Mistakes are told before the first one starts.
-    """
-    for request in requests:
-        if request.error is not None:
-            tell(request.error, request.name, ranks)
-    settings = requests[0].settings
-    unused = [s for s in settings if s.startswith("aux.")]
-    if unused and not any(s.startswith(("aux=", "aux.name=")) for s in settings):
-        print(f"Without aux=cpc this changes nothing: {' '.join(unused)}", flush=True)
-    codes = []
-    for number, request in enumerate(requests, 1):
-        if request.config is not None and len(requests) > 1:
-            print(f"Run {number} of {len(requests)}: {request.name}", flush=True)
-        codes.append(run_request(request, signals, ranks))
-    return codes
-
-
 def run_request(request: RunRequest, signals: StopSignals, ranks: Ranks) -> int:
     """Train one run to its end, report what fails; return the exit code."""
-    config = request.config
-    if config is None:
+    composed = request.config
+    if composed is None:
         return MISTAKE
     try:
         # The first rank's machine has the files that count.
-        config = ranks.broadcast_object(lambda: request.config) or config
+        config = ranks.broadcast_object(lambda: composed)
         with RunFolder(config.folder, ranks) as folder:
             train(config, folder, signals, ranks)
         if ranks.is_first:
@@ -187,9 +179,9 @@ def train(config: RunConfig, folder: RunFolder, signals: StopSignals, ranks: Ran
         learner = make_learner(config, device, threads, ranks=ranks)
     try:
         if state is None:
-            learner.start()
-            if config.start_from is not None:
+            if config.start_from is not None and ranks.is_first:
                 take_weights(learner, Path(config.start_from).expanduser())
+            learner.start()  # with the first rank's weights everywhere
         else:
             with checkpoint.fitting(folder.checkpoint_path):
                 learner.load_state_dict(state["learner"])
@@ -244,7 +236,7 @@ def loop(
                     evaluating.evaluate_if_due()
                     saving.save_if_due()
                 saving.save()
-        except WorkerError as error:  # the parameters are as good as ever
+        except (WorkerError, EpisodesLostError) as error:  # the parameters are as good as ever
             if ranks.world_size == 1:
                 saving.save()
             raise RunStoppedError(error, folder.checkpoint_path, saving.frames) from error

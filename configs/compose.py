@@ -143,12 +143,13 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
             raise ValueError(f"{found[1]} is not of the kind that belongs there.") from error
         raise ValueError(f"{' '.join(settings)}: {said}") from error
     level = values["env"].get("level")
-    if level != choices["env"] and level in (*LEVELS, *ALIASES):
+    if choices["env"] not in (level, "gymnasium") and level in (*LEVELS, *ALIASES):
         # As env=level, with what is tuned for it.
         rest = [s for s in settings if s.partition("=")[0] != "env"]
         return _compose((f"env={level}", *rest))
     values.setdefault("preset", choices["agent"])
-    if "n_steps" in values["agent"] and values["env"].get("backend") != "labsim":
+    of_sb3 = "n_steps" in values["agent"] and "unroll_length" not in values["agent"]
+    if of_sb3 and values["env"].get("backend") != "labsim":
         raise ValueError(
             f"agent=sb3_a2c trains in labsim only, but env.backend is {values['env']['backend']}."
         )

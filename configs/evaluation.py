@@ -68,9 +68,10 @@ class EvaluationSettings:
             parts = values.get(key) if isinstance(value, dict) else None
             values[key] = {**parts, **value} if isinstance(parts, dict) else value
         changed = from_mapping(EnvConfig, values, "env.")
-        changed.validate()
         num_envs = min(self.num_envs or changed.num_envs, self.episodes)
-        return replace(changed.canonical(), num_envs=num_envs)
+        changed = replace(changed, num_envs=num_envs)
+        changed.validate()
+        return changed.canonical()
 
 
 def parse_evaluation(arguments: Sequence[str]) -> EvaluationSettings:

@@ -123,7 +123,7 @@ def _own_share(config: RunConfig, ranks: Ranks) -> Callable[[Tensor], Tensor] | 
 
 
 def _check_memory(config: RunConfig, num_envs: int) -> None:
-    """Raise ValueError if a rollout's images or the LSTM alone need more than all memory."""
+    """Raise ValueError if a rollout's images or the LSTM alone take more than all memory."""
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     agent = config.agent
     needed = {}
@@ -131,15 +131,16 @@ def _check_memory(config: RunConfig, num_envs: int) -> None:
         steps = agent.n_steps
     else:
         steps, size = agent.unroll_length, agent.network.hidden_size
-        # Four gates, input and memory, float32; weights, gradient and its mean square.
-        needed[f"an LSTM of size {size} (agent.network.hidden_size)"] = 4 * 2 * size**2 * 4 * 3
+        if agent.network.core == "lstm":
+            # Four gates, input and memory, float32; weights, gradient and its mean square.
+            needed[f"an LSTM of size {size} (agent.network.hidden_size)"] = 4 * 2 * size**2 * 4 * 3
     if config.env.backend != "gymnasium":  # whose images are known once they are made
         images = f"the images of {num_envs} environments (env.num_envs) in {steps} steps"
         needed[images] = num_envs * (steps + 1) * IMAGE_BYTES
     for what, size in needed.items():
         if size > there:
             raise ValueError(
-                f"{what} need {size / 2**30:,.0f} GiB, but this machine has "
+                f"{what} would take {size / 2**30:,.0f} GiB, but this machine has "
                 f"{there / 2**30:,.0f} GiB of memory."
             )
 
@@ -150,7 +151,7 @@ def play_evaluation(
     """Play evaluation's episodes with the learner's agent as it is now, actions sampled.
 
     The learner and all random numbers of training stay as they are. `progress`: see `evaluate`.
-    Raises ValueError: environments fail more often than they end an episode. WorkerError.
+    Raises EpisodesLostError and WorkerError: the environments failed.
     """
     agent = _module(learner)
     device = next(agent.parameters()).device
@@ -164,7 +165,7 @@ def play_evaluation(
         try:
             return evaluate(copy, env, config.log.evaluate_episodes, progress=progress)
         except EpisodesLostError as error:
-            raise ValueError(f"in an evaluation {error}") from error
+            raise EpisodesLostError(f"in an evaluation {error}") from error
 
 
 def _module(learner: AnyLearner) -> nn.Module:

@@ -82,7 +82,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def _check(plan: Plan) -> None:
-    for name in ("run_root", "levels", "arms", "seeds"):
+    for name in ("run_root", "levels", "arms", "variants", "seeds"):
         if not getattr(plan, name):
             raise ValueError(f"{name} is empty.")
     for level, arms in plan.cells.items():

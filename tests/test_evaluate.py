@@ -145,6 +145,8 @@ def test_environments_are_the_runs_own_but_for_what_is_asked():
     assert (general.level, general.wrappers.frame_stack) == ("CartPole-v1", 3)
     with pytest.raises(ValueError, match=r"env\.hud needs env\.backend=dmlab"):
         environments("env.backend=labsim", "env.hud=full")
+    with pytest.raises(ValueError, match=r"env\.num_envs is 100001"):  # seed=1 has the next seeds
+        environments("num_envs=100001", "episodes=100001")
 
 
 def test_environments_that_fail_in_every_episode_end_it(monkeypatch, tmp_path, capfd, no_figures):

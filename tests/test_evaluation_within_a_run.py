@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train_agent
-from agents.evaluation import evaluate
+from agents.evaluation import EpisodesLostError, evaluate
 from configs import learners, parse_runs
 from envs.pool import WorkerError
 from records import checkpoint
@@ -86,11 +86,14 @@ def test_a_run_that_continues_has_the_rows_of_one_that_was_not_stopped(monkeypat
     assert table(RUN / "evaluation.csv") == table(whole / "evaluation.csv")
 
 
-def test_an_evaluation_that_failed_at_the_end_is_played_by_the_run_that_continues(monkeypatch):
+@pytest.mark.parametrize("error", [WorkerError, EpisodesLostError])
+def test_an_evaluation_that_failed_at_the_end_is_played_by_the_run_that_continues(
+    error, monkeypatch
+):
     def failing(agent, env, episodes, **settings):
         if not (RUN / "progress.csv").read_text().splitlines()[-1].startswith("900,"):
             return evaluate(agent, env, episodes, **settings)
-        raise WorkerError("a worker has ended")
+        raise error("a worker has ended")
 
     with monkeypatch.context() as patch:
         patch.setattr(learners, "evaluate", failing)

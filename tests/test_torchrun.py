@@ -117,6 +117,15 @@ def test_two_ranks_learn_what_one_process_learns(undisturbed, one_process, tmp_p
     assert first[0] == first[1] != []
 
 
+def test_the_first_rank_reads_start_from_for_all(undisturbed, one_process, tmp_path):
+    settings = "aux=none", f"start_from={undisturbed}"
+    codes, _, err = two_ranks(*settings, f"run_root={tmp_path / 'two'}")
+    assert (codes, err) == ([0, 0], [])
+    assert one_process(*settings, f"run_root={tmp_path / 'one'}") == 0
+    third = FOLDER / "none/seed_1" / THIRD
+    assert_close(tmp_path / "two" / third, tmp_path / "one" / third)
+
+
 def test_killed_rank_is_restarted_and_the_run_has_the_same_bits(undisturbed, tmp_path):
     result = torchrun(
         "aux=cpc", f"run_root={tmp_path}", options=["--max-restarts", "1"], TROUBLE="SIGKILL:5"

@@ -1,5 +1,6 @@
 """From a run's settings to its learner: nothing of them is lost on the way."""
 
+import pytest
 import torch
 
 from configs import learners, make_learner
@@ -38,6 +39,13 @@ def test_what_is_set_reaches_the_learner_and_its_environments():
     }
     _, asked = made(*TINY)
     assert not asked["keep_final_obs"]
+
+
+def test_only_an_lstm_needs_the_memory_of_one():
+    wide = "agent.network.hidden_size=65536"
+    learners._check_memory(one(wide, "agent.network.core=none"), 3)
+    with pytest.raises(ValueError, match=r"an LSTM of size 65536 .* would take 384 GiB"):
+        learners._check_memory(one(wide), 3)
 
 
 def test_so_does_stable_baselines3s():

@@ -82,6 +82,7 @@ def test_run_root_can_be_replaced(tmp_path):
         ({"levles": {}}, "plan.yaml: levles is not a setting; allowed here: run_root, levels"),
         ({"seeds": None}, "plan.yaml: seeds has no value"),
         ({"seeds": []}, "plan.yaml: seeds is empty"),
+        ({"variants": {}}, "plan.yaml: variants is empty"),
         ({"seeds": 3}, "seeds is 3; it must be a list"),
         ({"arms": {None: []}, "cells": {}}, "arms has the name None; a name must be a text"),
         ({"arms": {1: []}, "cells": {}}, "arm 1 has aux=none; its name must begin with none"),
