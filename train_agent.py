@@ -92,7 +92,7 @@ def run(argv: list[str] | None, signals: StopSignals, ranks: Ranks) -> int:
     settings = requests[0].settings
     unused = [s for s in settings if s.startswith("aux.")]
     if unused and not any(s.startswith(("aux=", "aux.name=")) for s in settings):
-        print(f"Without aux=cpc this changes nothing: {' '.join(unused)}", flush=True)
+        print(f"Without aux=cpc, say, this changes nothing: {' '.join(unused)}", flush=True)
     codes = []
     for number, request in enumerate(requests, 1):
         if request.config is not None and len(requests) > 1:

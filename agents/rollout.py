@@ -25,7 +25,9 @@ class Rollout(NamedTuple):
     last_action: Tensor  # [T+1, B] int64, -1: none
     last_reward: Tensor  # [T+1, B] float32, clipped to [-1, 1]: an input of the network
     action: Tensor  # [T, B] int64
-    reward: Tensor  # [T, B] float32, as the loss sees it (clipped if so configured)
+    # [T, B] float32, as the loss sees it: clipped if so configured, and with the value of the last
+    # observation where a time limit ended the episode and `bootstrap_on_timeout` is set
+    reward: Tensor
     discount: Tensor  # [T, B] float32
     valid: Tensor  # [T, B] bool, always on the host
     hidden: Tensor  # [B, H] float32, the core's state before row 0, see `CoreState`

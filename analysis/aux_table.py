@@ -23,7 +23,7 @@ HEADER = ("level", "runs", "seeds", "gradient, share of A2C's", "accuracy", "cha
 NOTE = (
     "Gradient: norm of what the auxiliary loss leaves on encoder and LSTM, its weight included, "
     "divided by that of A2C's loss; each run's median, their mean and the lowest and the highest. "
-    "Accuracy: how often the true future scored highest, mean over horizons and the last "
+    "Accuracy: for CPC how often the true future scored highest, mean over horizons and the last "
     f"{FINAL_SHARE:.0%} of the frames; chance: 1 / number of candidates."
 )
 NORMS = ("grad_norm_aux_trunk", "grad_norm_a2c_trunk")

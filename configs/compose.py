@@ -10,7 +10,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.from_mapping import from_mapping, keys_of, unknown_key
 from configs.run_config import RunConfig
 from configs.settings_file import is_settings_file, quoted, read_settings_file
+from cpc_aux.config import CONFIGS
 from envs.config import ALIASES, LEVELS
 
 FOLDER = Path(__file__).resolve().parent
@@ -148,14 +149,18 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         rest = [s for s in settings if s.partition("=")[0] != "env"]
         return _compose((f"env={level}", *rest))
     values.setdefault("preset", choices["agent"])
+    values["aux"] = {"name": choices["aux"], **(values.get("aux") or {})}
     of_sb3 = "n_steps" in values["agent"] and "unroll_length" not in values["agent"]
     if of_sb3 and values["env"].get("backend") != "labsim":
         raise ValueError(
             f"agent=sb3_a2c trains in labsim only, but env.backend is {values['env']['backend']}."
         )
+    if values["aux"]["name"] == "none":
+        # Keys of the other arms are allowed, so that one sweep can hold both, and say nothing.
+        known = set().union(*map(get_type_hints, CONFIGS.values()))
+        values["aux"] = {k: v for k, v in values["aux"].items() if k == "name" or k not in known}
     config = from_mapping(RunConfig, values)
     if config.aux.name == "none":
-        # Keys of the other arms are allowed, so that one sweep can hold both, and say nothing.
         config = from_mapping(RunConfig, values | {"aux": {"name": "none"}})
     config.validate()
     return replace(config, env=config.env.canonical())  # one name, one folder

@@ -40,8 +40,14 @@ class AuxConfig:
 
     @classmethod
     def for_values(cls, values: Mapping[str, Any]) -> type:
-        """The class of the settings `values`: that of the loss which they name."""
-        return CONFIGS.get(str(values.get("name")), cls)
+        """The class of the settings `values`: that of the loss which they name.
+
+        Raises ValueError: there is no such loss.
+        """
+        name = values.get("name", cls.name)
+        if name not in CONFIGS:
+            raise ValueError(f"aux.name is {name!r}; allowed: {', '.join(CONFIGS)}.")
+        return CONFIGS[name]
 
     def validate(self) -> None:
         """Raise ValueError, in one sentence, for a value that is not allowed."""

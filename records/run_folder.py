@@ -16,7 +16,7 @@ from records import checkpoint
 from records.failures import sentence
 from records.file_names import CONFIG_FILE, PROGRESS_FILE
 from records.provenance import git_state, machine, versions
-from records.settings import EXTENDABLE, first_difference, load_settings, read_config
+from records.settings import EXTENDABLE, first_difference, flattened, load_settings, read_config
 from records.whole_files import naming, replace_file
 
 PATIENCE_S = 1.0  # whoever asks whether a folder is held has its lock for a moment
@@ -149,7 +149,8 @@ def require_same_run(path: Path, settings: Mapping[str, Any], extend: bool) -> N
     """Raise ValueError if the folder `path` holds a run of other settings; see `RunFolder.load`."""
     if not all((path / name).exists() for name in (CONFIG_FILE, checkpoint.NAME)):
         return  # nothing was trained there yet
-    difference = first_difference(load_settings(path), settings)
+    own = load_settings(path)
+    difference = first_difference(own, settings)
     if difference is None:
         return
     key, before, now = difference
@@ -158,6 +159,11 @@ def require_same_run(path: Path, settings: Mapping[str, Any], extend: bool) -> N
         return
     separate = "start a separate run with tag=NAME"
     hint = f"{separate}, or continue this one with {key} as it was"
+    if key not in flattened(own):  # somebody has added it to the program since
+        raise ValueError(
+            f"{path} holds a run without {key}, which is {now} now: {separate}, or say in "
+            "OLDER_RUNS (records/settings.py) what runs did before there was this setting."
+        )
     if longer:
         hint = f"continue with resume.extend=true, or {separate}"
     raise ValueError(f"{path} holds a run with {key}={before}, not {now}: {hint}.")

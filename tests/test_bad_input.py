@@ -10,7 +10,9 @@ import torch
 
 import evaluate
 import train_agent
+from agents.encoders import ENCODER_CLASSES
 from configs import learners
+from configs.compose import options
 from tests.campaigns import bad_input
 from tests.known_answer_envs import RandomEnds
 from tests.test_train_agent import FOLDER, train
@@ -66,7 +68,7 @@ def finished_run(template, tmp_path, capsys):
     ("settings", "expected"),
     [
         (["env=nowhere"], "env=nowhere is not known; env can be explore_goal"),
-        (["aux=cpcc"], "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
+        (["aux=cpcc"], f"aux=cpcc is not known; aux can be {', '.join(options('aux'))}."),
         (["agent.lr=1"], "agent.lr is not a setting"),
         (["total_frames=-5"], "total_frames is -5; it must be at least 1 and at most"),
         (["agent.unroll_length=0"], "agent.unroll_length is 0; it must be at least 1 agent step"),
@@ -99,7 +101,7 @@ def finished_run(template, tmp_path, capsys):
         ),
         (
             ["agent.network.encoder=vgg"],
-            "agent.network.encoder is 'vgg'; allowed: auto, shallow, deep, mlp.",
+            f"agent.network.encoder is 'vgg'; allowed: auto, {', '.join(ENCODER_CLASSES)}.",
         ),
         (["agent.network.encoder=shallow"], "cannot read observations of shape (5,)"),
         (["seed=1,2"], "add -m"),

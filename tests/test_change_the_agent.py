@@ -20,7 +20,7 @@ import evaluate
 import train_agent
 from agents.encoders import ENCODER_CLASSES
 from agents.networks import CORE_CLASSES, Agent, CoreState, NetworkConfig
-from configs import compose
+from configs import compose, compose_runs
 from cpc_aux import make_aux
 from cpc_aux.config import CONFIGS
 
@@ -106,6 +106,20 @@ def test_an_unknown_name_and_a_wrong_setting_are_refused(capsys):
         "agent.network.core is 'gruu'; allowed: lstm, gru, none.",
         "aux.hidden_size is 0; it must be at least 1.",
     ]
+
+
+def test_a_sweep_holds_both_arms_settings_and_a_file_may_leave_its_name_out():
+    requests = compose_runs(["aux=none,inverse", "aux.hidden_size=7"], multirun=True)
+    assert [request.error for request in requests] == [None, None]
+    assert requests[0].config == compose_runs(["aux=none"])[0].config
+    assert requests[1].config.aux.hidden_size == 7
+    (compose.FOLDER / "aux/inverse.yaml").write_text("hidden_size: 7\n")
+    (request,) = compose_runs(["aux=inverse"])
+    assert request.config.aux == CONFIGS["inverse"](hidden_size=7)
+    (compose.FOLDER / "aux/forgotten.yaml").write_text("hidden_size: 7\n")
+    (request,) = compose_runs(["aux=forgotten"])
+    allowed = "none, cpc, cpc_action, inverse"
+    assert str(request.error) == f"aux.name is 'forgotten'; allowed: {allowed}."
 
 
 def test_the_core_gives_the_same_in_one_go_and_row_by_row():

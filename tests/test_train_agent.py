@@ -127,7 +127,7 @@ def test_what_a_run_says_before_and_after(monkeypatch, capsys, no_figures):
         assert train("aux.weight=0.1") == 130
     out = capsys.readouterr().out
     unused = "aux.horizon=2 aux.anchors=3 aux.weight=0.1"
-    assert out.startswith(f"Without aux=cpc this changes nothing: {unused}\n")
+    assert out.startswith(f"Without aux=cpc, say, this changes nothing: {unused}\n")
     assert train("aux.weight=0.1") == 0
     out = capsys.readouterr().out
     assert f"{FOLDER / 'none/seed_1'}: continuing at 240 frames on cpu, " in out

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from configs import compose_runs, parse_runs
+from configs.compose import options
 from envs import frames_per_step
 from tests.configs.one_run import error, one
 
@@ -127,7 +128,7 @@ def test_sweep_keeps_good_requests_beside_bad_ones():
     ("argument", "sentence"),
     [
         ("env=nowhere", "env=nowhere is not known; env can be explore_goal_locations_small, "),
-        ("aux=cpcc", "aux=cpcc is not known; aux can be cpc, cpc_action, none."),
+        ("aux=cpcc", f"aux=cpcc is not known; aux can be {', '.join(options('aux'))}."),
         ("agent={a: 1}", "agent={a: 1} is not known; agent can be a2c, a2c_laptop, sb3_a2c."),
         ("sed=1", "sed is not a setting; allowed here: env, agent,"),
         ("+sed=1", "sed is not a setting"),

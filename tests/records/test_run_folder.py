@@ -50,15 +50,29 @@ def test_same_settings_continue_whatever_the_device_and_threads(tmp_path):
         ({"seed": 4}, "seed=3, not 4"),
         ({"agent": {"learning_rate": 0.2}}, r"agent.learning_rate=0.1, not 0.2"),
         ({"agent": {}}, "agent.learning_rate=0.1, not None"),
-        ({"aux": {"name": "cpc"}}, "aux.name=None, not cpc"),
         ({"total_frames": 50}, "total_frames=100, not 50"),
-        ({"total_frames": 200, "zoom": 4}, "zoom=None, not 4"),
     ],
 )
 @pytest.mark.parametrize("extend", [False, True])
 def test_other_settings_are_refused_by_name(tmp_path, changes, named, extend):
     begin(tmp_path)
     with pytest.raises(ValueError, match=f"{named}: start a separate run with tag=NAME, or cont"):
+        resume(tmp_path, extend, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"aux": {"name": "cpc"}}, r"without aux\.name, which is cpc now"),
+        ({"total_frames": 200, "zoom": 4}, "without zoom, which is 4 now"),
+    ],
+)
+@pytest.mark.parametrize("extend", [False, True])
+def test_a_setting_that_is_new_says_where_older_runs_value_belongs(
+    tmp_path, changes, named, extend
+):
+    begin(tmp_path)
+    with pytest.raises(ValueError, match=f"{named}: start a separate run .*, or say in OLDER_RUNS"):
         resume(tmp_path, extend, **changes)
 
 
