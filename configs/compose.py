@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.from_mapping import from_mapping, keys_of, unknown_key
 from configs.run_config import RunConfig
 from configs.settings_file import is_settings_file, quoted, read_settings_file
-from cpc_aux.config import CONFIGS
+from cpc_aux.config import CONFIGS, AuxConfig
 from envs.config import ALIASES, LEVELS
 
 FOLDER = Path(__file__).resolve().parent
@@ -157,8 +157,10 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         )
     if values["aux"]["name"] == "none":
         # Keys of the other arms are allowed, so that one sweep can hold both, and say nothing.
-        known = set().union(*map(get_type_hints, CONFIGS.values()))
-        values["aux"] = {k: v for k, v in values["aux"].items() if k == "name" or k not in known}
+        others = (
+            set().union(*map(get_type_hints, CONFIGS.values())) - get_type_hints(AuxConfig).keys()
+        )
+        values["aux"] = {k: v for k, v in values["aux"].items() if k not in others}
     config = from_mapping(RunConfig, values)
     if config.aux.name == "none":
         config = from_mapping(RunConfig, values | {"aux": {"name": "none"}})

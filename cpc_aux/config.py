@@ -44,7 +44,7 @@ class AuxConfig:
 
         Raises ValueError: there is no such loss.
         """
-        name = values.get("name", cls.name)
+        name = str(values.get("name", cls.name))
         if name not in CONFIGS:
             raise ValueError(f"aux.name is {name!r}; allowed: {', '.join(CONFIGS)}.")
         return CONFIGS[name]

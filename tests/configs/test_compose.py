@@ -83,6 +83,8 @@ def test_dmlab_spelling_is_the_same_run():
 def test_none_ignores_the_keys_of_the_other_arms():
     assert one("aux=none", "aux.horizon=5", "aux.weight=0.5") == one("aux=none")
     assert error("aux=none", "aux.horizn=5").startswith("aux.horizn is not a setting")
+    assert error("aux=none", "aux.horizon=x").startswith("aux.horizon is 'x'; it must be a whole")
+    assert error("aux=cpc", "aux.name=[1]").startswith("aux.name is '[1]'; allowed: none, cpc")
 
 
 def test_sweep_is_every_combination_last_key_fastest():
