@@ -20,7 +20,7 @@ RESULTS = {  # of plans, in benchmarks/results
     "pilots_explore": "pilots/explore",
 }
 # Nothing of them is committed yet.
-NOT_RUN = {"explore_deep", "explore_limits"}
+NOT_RUN = {"explore_deep"}
 PLAN = {
     "run_root": "somewhere",
     "settings": ["agent=a2c", "agent.learning_rate=3e-4"],
