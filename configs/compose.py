@@ -163,7 +163,7 @@ def _compose(settings: tuple[str, ...]) -> RunConfig:
         values["aux"] = {k: v for k, v in values["aux"].items() if k not in others}
     config = from_mapping(RunConfig, values)
     if config.aux.name == "none":
-        config = from_mapping(RunConfig, values | {"aux": {"name": "none"}})
+        config = replace(config, aux=AuxConfig(name="none"))
     config.validate()
     return replace(config, env=config.env.canonical())  # one name, one folder
 
